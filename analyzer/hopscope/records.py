@@ -1,0 +1,167 @@
+"""The records: the single place that defines their names, Arrow types, units and meaning.
+
+Sources yield Arrow record batches of `CONNECTION_SCHEMA` and `DNS_QUERY_SCHEMA`. Durations are seconds
+as float64, times are UTC in microseconds, sizes are payload bytes unless the name says `ip_bytes`;
+what a source can't know is null, never 0 or "-".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import pyarrow as pa
+
+TIME = pa.timestamp("us", tz="UTC")
+TEXT = pa.string()
+TEXTS = pa.list_(pa.string())
+COUNT = pa.int64()
+SECONDS = pa.float64()
+FLAG = pa.bool_()
+
+SEGMENT_SECONDS = 300  # a connection that lives long is told in segments on this grid from its start
+
+
+class Field(NamedTuple):
+    """One column of a record: its name, Arrow type, unit ("" when it has none) and meaning."""
+
+    name: str
+    type: pa.DataType
+    unit: str
+    doc: str
+
+
+CONNECTION: tuple[Field, ...] = (
+    # identity
+    Field("ts", TIME, "", "first packet of the connection"),
+    Field("uid", TEXT, "", "unique and reproducible: the same capture gives the same uid"),
+    Field("sensor", TEXT, "", "name of the sensor that saw it"),
+    Field("orig_h", TEXT, "", "originator's address"),
+    Field("orig_p", pa.int32(), "", "originator's port; ICMP: the type"),
+    Field("resp_h", TEXT, "", "responder's address"),
+    Field("resp_p", pa.int32(), "", "responder's port; ICMP: the code, or the type of the counterpart"),
+    Field("proto", TEXT, "", "tcp, udp, icmp or unknown_transport"),
+    Field("service", TEXT, "", "application protocols by content, comma-separated, outer first; null when none"),
+    Field("local_orig", FLAG, "", "the originator lies in the monitored networks"),
+    Field("local_resp", FLAG, "", "the responder lies in the monitored networks"),
+    Field("tunnel_parents", TEXTS, "", "uids of the enclosing tunnels, outermost first; null outside tunnels"),
+    Field("seg", pa.int32(), "", "number of the segment on the 5-minute grid from ts, 0 for the first"),
+    Field("seg_end", TIME, "", "end of this segment: the grid's, or the last packet where the connection ends"),
+    Field("final", FLAG, "", "this is the connection's last segment"),
+    # volume and state, totals from the start of the connection to the end of this segment
+    Field("duration", SECONDS, "s", "first to last packet; null with a single packet"),
+    Field("orig_bytes", COUNT, "bytes", "payload from the originator; null when unknown"),
+    Field("resp_bytes", COUNT, "bytes", "payload from the responder; null when unknown"),
+    Field("orig_pkts", COUNT, "packets", "packets from the originator"),
+    Field("resp_pkts", COUNT, "packets", "packets from the responder"),
+    Field("orig_ip_bytes", COUNT, "bytes", "IP bytes from the originator, headers included"),
+    Field("resp_ip_bytes", COUNT, "bytes", "IP bytes from the responder, headers included"),
+    Field("missed_bytes", COUNT, "bytes", "payload that the sensor did not see"),
+    Field("conn_state", TEXT, "", "S0, S1, SF, REJ, S2, S3, RSTO, RSTR, RSTOS0, RSTRH, SH, SHR or OTH, as Zeek's"),
+    Field("history", TEXT, "", "state history letters, as Zeek's"),
+    # the part of the volume that falls into this segment
+    Field("seg_orig_bytes", COUNT, "bytes", "orig_bytes of this segment alone"),
+    Field("seg_resp_bytes", COUNT, "bytes", "resp_bytes of this segment alone"),
+    Field("seg_orig_pkts", COUNT, "packets", "orig_pkts of this segment alone"),
+    Field("seg_resp_pkts", COUNT, "packets", "resp_pkts of this segment alone"),
+    # timing
+    Field("tcp_rtt", SECONDS, "s", "SYN to SYN-ACK, the way to the hop; null when a SYN was retransmitted"),
+    Field("client_rtt", SECONDS, "s", "SYN-ACK to ACK, our own side"),
+    Field("hello_rtt", SECONDS, "s", "ClientHello to ServerHello"),
+    Field("first_reply", SECONDS, "s", "first originator payload to first responder payload; null when the responder spoke first"),
+    Field("reply_p10", SECONDS, "s", "10th percentile of the later replies' times; null without any"),
+    Field("replies", COUNT, "replies", "number of later replies; handshake tail and session tickets excluded"),
+    Field("pause", SECONDS, "s", "ACK of the handshake to the first originator payload"),
+    Field("first_speaker", TEXT, "", "orig or resp: who sent payload first; null without payload"),
+    # shape
+    Field("first_len", COUNT, "bytes", "length of the first originator payload"),
+    Field("first_bits", pa.float64(), "bits/byte", "mean of set bits per byte of the first originator payload"),
+    Field("first_printable", pa.float64(), "fraction", "share of printable ASCII in the first originator payload"),
+    Field("first_run", COUNT, "bytes", "longest run of printable ASCII in the first originator payload"),
+    Field("first_head_printable", FLAG, "", "the first six bytes of the first originator payload are printable ASCII"),
+    Field("tls_sizes", pa.list_(pa.int32()), "bytes", "sizes of the first 25 TLS records after the handshake; from the responder negative"),
+    # who answers
+    Field("sni", TEXT, "", "server name the TLS or QUIC client asked for"),
+    Field("alpn", TEXT, "", "application protocol the server chose, else the client's first offer"),
+    Field("tls_version", TEXT, "", "TLSv10 to TLSv13, SSLv3; the negotiated version"),
+    Field("ja4", TEXT, "", "JA4 fingerprint of the TLS client"),
+    Field("server_hello", TEXT, "", "ServerHello as version,cipher,extensions in order (hexadecimal, extensions joined by -)"),
+    Field("cert_subject", TEXT, "", "subject of the server's certificate (RFC 4514)"),
+    Field("cert_issuer", TEXT, "", "issuer of the server's certificate (RFC 4514)"),
+    Field("cert_sha256", TEXT, "", "SHA-256 of the server's certificate, hexadecimal"),
+    Field("cert_self_signed", FLAG, "", "subject and issuer of the certificate are equal"),
+    Field("resumed", FLAG, "", "the TLS session was resumed"),
+    Field("ssh_client", TEXT, "", "SSH client's banner"),
+    Field("ssh_server", TEXT, "", "SSH server's banner"),
+    Field("ssh_host_key", TEXT, "", "SHA-256 of the SSH server's host key, hexadecimal"),
+    Field("http_host", TEXT, "", "Host of the first HTTP request"),
+    Field("http_method", TEXT, "", "method of the first HTTP request"),
+    Field("user_agent", TEXT, "", "User-Agent of the first HTTP request"),
+    # proxying
+    Field("proxy_protocol", TEXT, "", "socks4, socks5 or http-connect, when the client asked the responder to relay"),
+    Field("proxy_target", TEXT, "", "host:port the client asked the proxy for"),
+    Field("proxy_accepted", FLAG, "", "the proxy granted the request; null when its answer wasn't seen"),
+    Field("leaked_far_end", TEXT, "", "host:port of the far end that a relay named in clear"),
+    # rhythm
+    Field("on_starts", pa.list_(pa.float64()), "s", "times from ts at which payload resumed after 0.5 s of silence; from the responder negative; of this segment"),
+)  # fmt: skip
+
+DNS_QUERY: tuple[Field, ...] = (
+    Field("ts", TIME, "", "time of the query (of the answer when the query wasn't seen)"),
+    Field("uid", TEXT, "", "uid of the connection that carried it"),
+    Field("sensor", TEXT, "", "name of the sensor that saw it"),
+    Field("client", TEXT, "", "address that asked"),
+    Field("resolver", TEXT, "", "address that was asked"),
+    Field("query", TEXT, "", "name asked for, as sent, without the final dot"),
+    Field("qtype", TEXT, "", "type asked for: A, AAAA, PTR ..."),
+    Field("rcode", TEXT, "", "NOERROR, NXDOMAIN ...; null when unanswered"),
+    Field("answers", TEXTS, "", "answers in order, as Zeek writes them; null when none"),
+    Field("ttls", pa.list_(pa.float64()), "s", "time to live of each answer; null when none"),
+    Field("rtt", SECONDS, "s", "query to answer; null when unanswered"),
+)
+
+
+def schema(fields: tuple[Field, ...]) -> pa.Schema:
+    """The Arrow schema of a record type."""
+    return pa.schema([pa.field(f.name, f.type) for f in fields])
+
+
+CONNECTION_SCHEMA = schema(CONNECTION)
+DNS_QUERY_SCHEMA = schema(DNS_QUERY)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a source yields at a time: records of each kind, either may have no rows."""
+
+    connections: pa.RecordBatch
+    dns_queries: pa.RecordBatch
+
+
+@dataclass
+class InputCount:
+    """What a source read, told on with the findings: nothing is lost in silence."""
+
+    packets: int = 0
+    connections: int = 0
+    dns_queries: int = 0
+    refused: int = 0  # packets or rows that could not be understood
+    inputs: int = 0  # files read to the end or to their damage
+    problems: list[str] | None = None  # one line each: place, problem, remedy
+
+    def note(self, problem: str) -> None:
+        """Add one line about something that could not be read."""
+        self.problems = [*(self.problems or []), problem]
+
+
+def markdown() -> Iterator[str]:
+    """The lines of docs/records.md's tables."""
+    for title, fields in (("Connection", CONNECTION), ("DnsQuery", DNS_QUERY)):
+        yield f"## {title}"
+        yield ""
+        yield "| field | type | unit | meaning |"
+        yield "| --- | --- | --- | --- |"
+        for f in fields:
+            yield f"| `{f.name}` | {f.type} | {f.unit} | {f.doc} |"
+        yield ""

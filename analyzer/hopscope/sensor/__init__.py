@@ -1,0 +1,1 @@
+"""The built-in sensor: a capture in, records out, without Zeek."""
