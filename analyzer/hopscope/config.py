@@ -47,7 +47,7 @@ class VantageSettings:
 
     dns_seen: bool = setting(True, "", "clients' DNS queries pass the sensor (false voids `unnamed`)")
     one_sided: bool = setting(False, "", "only one direction of each connection is seen (voids gaps and ratios)")
-    nat_pools: tuple[str, ...] = setting((), "", "local networks that hide many clients behind an address (void prevalence)")
+    nat_pools: tuple[str, ...] = setting((), "", "local networks where one address hides many clients")
     own_proxies: tuple[str, ...] = setting((), "", "addresses of our own explicit proxies: never hops")
 
 
@@ -89,7 +89,9 @@ SECTIONS: dict[str, type[Any]] = {
 }
 
 
-def load(path: Path | None = None, env: Mapping[str, str] | None = None, overrides: Mapping[str, Any] | None = None) -> Config:
+def load(
+    path: Path | None = None, env: Mapping[str, str] | None = None, overrides: Mapping[str, Any] | None = None
+) -> Config:
     """Read the settings: defaults, then the TOML file, then HOPSCOPE_SECTION__KEY from `env`, then `overrides`.
 
     `overrides` maps dotted names ("network.local_nets", "heuristics.path_gap.floor_ms") to values.
@@ -102,7 +104,7 @@ def load(path: Path | None = None, env: Mapping[str, str] | None = None, overrid
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as e:
-            raise UsageError(f"{path}: the configuration can't be read ({e}); check the path given with --config") from e
+            raise UsageError(f"{path}: can't be read ({e}); check the path given with --config") from e
         try:
             tree = tomllib.loads(text)
         except tomllib.TOMLDecodeError as e:
@@ -158,7 +160,7 @@ def _disabled(value: Any, origin: str, known: set[str]) -> frozenset[str]:
     names = [value] if isinstance(value, str) else list(value)
     for n in names:
         if n not in known:
-            raise UsageError(f"{origin}: disabled names an unknown heuristic {n!r}; there are {', '.join(sorted(known))}")
+            raise UsageError(f"{origin}: disabled names no heuristic {n!r}; there are {', '.join(sorted(known))}")
     return frozenset(names)
 
 
