@@ -1,0 +1,102 @@
+"""Findings: what a person reads, and what is kept for `explain`, `dissect` and labels.
+
+The dataclasses are the reference; `Finding.to_json` and `from_json` are exact inverses.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+SEVERITIES = ("info", "low", "medium", "high", "critical")
+
+
+@dataclass(frozen=True)
+class Entity:
+    """What a finding is about: `kind` is name, service (address and port), address or network (IPv6 /64)."""
+
+    kind: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What one heuristic says of the entity. `facts` have the units that the heuristic declares."""
+
+    heuristic: str
+    decibans: float
+    sentence: str
+    threshold: str
+    facts: dict[str, Any]
+    units: dict[str, str]
+    client: str | None
+    clients: int  # clients for whom the heuristic says the same or less
+    uids: tuple[str, ...]
+    capped_from: float | None = None  # decibans before its group's cap; None when the cap did not bite
+
+
+@dataclass(frozen=True)
+class FarEnd:
+    """What is known of what stands behind the hop; `distance_ms` is measured from the hop."""
+
+    leaked: str | None = None
+    distance_ms: float | None = None
+    spread_ms: float | None = None
+    hop_rtt_ms: float | None = None
+    answer_rtt_ms: float | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """An entity whose score crossed a severity threshold, with everything that explains it."""
+
+    id: str
+    entity: Entity
+    hop: str
+    port: int | None
+    proto: str | None
+    clients: tuple[str, ...]
+    names: tuple[str, ...]
+    first_seen: str  # RFC 3339, UTC
+    last_seen: str
+    score_db: float
+    severity: str
+    prior_db: float
+    evidence: tuple[Evidence, ...]
+    far_end: FarEnd
+    attack: tuple[str, ...]
+    d3fend: tuple[str, ...]
+    counterfactuals: dict[str, float]  # the score without each heuristic
+    void: dict[str, str]  # heuristic -> why the vantage couldn't tell
+    connections: tuple[dict[str, Any], ...]  # the connections behind it, a bounded sample
+    suppression: str | None = None
+    input: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """One line of JSON, keys in the order of the fields."""
+        return json.dumps(dataclasses.asdict(self), ensure_ascii=True, separators=(", ", ": "))
+
+    @classmethod
+    def from_json(cls, line: str) -> Finding:
+        """The inverse of `to_json`. Raises ValueError when the line is not a finding."""
+        try:
+            raw = json.loads(line)
+            return cls(**{
+                **raw,
+                "entity": Entity(**raw["entity"]),
+                "evidence": tuple(Evidence(**{**e, "uids": tuple(e["uids"])}) for e in raw["evidence"]),
+                "far_end": FarEnd(**raw["far_end"]),
+                **{k: tuple(raw[k]) for k in ("clients", "names", "attack", "d3fend", "connections")},
+            })  # fmt: skip
+        except (KeyError, TypeError, AttributeError) as e:
+            raise ValueError(f"not a finding: {e}") from e
+
+
+def finding_id(entity: Entity, scope: str) -> str:
+    """A stable id: the same entity in the same scope (the sensor) has the same id in every run."""
+    digest = hashlib.blake2b(f"{scope}\x00{entity.kind}\x00{entity.value}".encode(), digest_size=5).hexdigest()
+    return f"hop-{digest}"

@@ -1,0 +1,86 @@
+"""What a heuristic is, and the evidence it gives.
+
+Evidence is a table, so that a million pairs are weighed in columns. Its first columns are the same for
+all heuristics (`EVIDENCE`), the facts behind the number follow, each declared with its unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from hopscope.config import VantageSettings
+
+EVIDENCE = pa.schema([
+    ("sensor", pa.string()),
+    ("client", pa.string()),  # the best client's evidence counts, further ones add a bonus
+    ("server", pa.string()),
+    ("port", pa.int32()),  # null: about the address, whatever the port
+    ("proto", pa.string()),  # null with port
+    ("name", pa.string()),  # null: no name was asked for, or the evidence is not about one
+    ("decibans", pa.float64()),  # 10 log10 of the likelihood ratio; against is negative; 0 with `void`
+    ("void", pa.string()),  # why the vantage couldn't tell; null when it could
+    ("threshold", pa.string()),  # the setting that was crossed, with value and unit
+    ("uids", pa.list_(pa.string())),  # connections behind it, at most ten
+])  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A fact column of a heuristic's evidence: name, unit ("" when it has none) and meaning."""
+
+    name: str
+    unit: str
+    doc: str
+
+
+@dataclass(frozen=True)
+class Window:
+    """The merged summaries of the hours that are scored, as Ibis tables of `summaries.schema.TABLES`.
+
+    `first_seen` has (kind, value, first_us) over everything ever condensed, also before the window: kind
+    is name or address. `start_us` and `end_us` bound the window; `history_us` is the earliest time known.
+    """
+
+    pairs: ir.Table
+    samples: ir.Table
+    floors: ir.Table
+    rhythm: ir.Table
+    starts: ir.Table
+    sets: ir.Table
+    legs: ir.Table
+    names: ir.Table
+    first_seen: ir.Table
+    start_us: int
+    end_us: int
+    history_us: int
+    vantage: VantageSettings
+
+
+class Heuristic(Protocol):
+    """One heuristic: a file of its own that defines a module-level `HEURISTIC`.
+
+    `name` is the file's name, `title` what it detects in a few words, `d3fend` the D3FEND technique,
+    `group` the fusion group whose cap it shares, `source` where the formula and its weights come from,
+    `defaults` an instance of its settings, `facts` the fact columns of its evidence.
+    """
+
+    name: str
+    title: str
+    d3fend: str
+    group: str
+    source: str
+    defaults: Any
+    facts: tuple[Fact, ...]
+
+    def weigh(self, window: Window, settings: Any) -> pa.Table:
+        """The evidence of this heuristic: columns of EVIDENCE, then its facts. Rows only where it can tell or is void."""
+        ...
+
+    def sentence(self, facts: Mapping[str, Any]) -> str:
+        """One line in words for a person, from one row's facts."""
+        ...
