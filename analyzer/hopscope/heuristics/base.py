@@ -78,7 +78,7 @@ class Heuristic(Protocol):
     facts: tuple[Fact, ...]
 
     def weigh(self, window: Window, settings: Any) -> pa.Table:
-        """The evidence of this heuristic: columns of EVIDENCE, then its facts. Rows only where it can tell or is void."""
+        """The evidence: columns of EVIDENCE, then the facts. Rows only where it can tell, or is void."""
         ...
 
     def sentence(self, facts: Mapping[str, Any]) -> str:
