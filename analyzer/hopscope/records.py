@@ -69,6 +69,7 @@ CONNECTION: tuple[Field, ...] = (
     Field("tcp_rtt", SECONDS, "s", "SYN to SYN-ACK, the way to the hop; null when a SYN was retransmitted"),
     Field("client_rtt", SECONDS, "s", "SYN-ACK to ACK, our own side"),
     Field("hello_rtt", SECONDS, "s", "ClientHello to ServerHello"),
+    Field("finished_rtt", SECONDS, "s", "TLS client's Finished (its first encrypted handshake flight) to the responder's next TLS record: its Finished or a session ticket; the way to TLS's end without a dial; null when there is none or the client retransmitted"),
     Field("first_reply", SECONDS, "s", "first originator payload to first responder payload; null when the responder spoke first"),
     Field("reply_p10", SECONDS, "s", "10th percentile of the later replies' times; null without any"),
     Field("replies", COUNT, "replies", "number of later replies; handshake tail and session tickets excluded"),

@@ -42,7 +42,7 @@ TABLES: dict[str, pa.Schema] = {
     "samples": pa.schema([
         *_KEY, ("hour", _I), ("hash", _I), ("uid", _T), ("seg", pa.int32()), ("ts_us", _I), ("end_us", _I),
         ("service", _T), ("conn_state", _T), ("orig_bytes", _I), ("resp_bytes", _I), ("duration", _F),
-        ("tcp_rtt", _F), ("client_rtt", _F), ("hello_rtt", _F), ("first_reply", _F), ("reply_p10", _F),
+        ("tcp_rtt", _F), ("client_rtt", _F), ("hello_rtt", _F), ("finished_rtt", _F), ("first_reply", _F), ("reply_p10", _F),
         ("replies", _I), ("pause", _F), ("first_speaker", _T), ("first_len", _I), ("first_bits", _F),
         ("first_printable", _F), ("first_run", _I), ("first_head_printable", _B), ("tls_sizes", pa.list_(pa.int32())),
     ]),
