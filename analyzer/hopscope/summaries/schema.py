@@ -40,7 +40,7 @@ TABLES: dict[str, pa.Schema] = {
     ]),
     # values of one connection stay together; merges by union, SAMPLE_ROWS rows of least hash
     "samples": pa.schema([
-        *_KEY, ("hour", _I), ("hash", _I), ("uid", _T), ("seg", pa.int32()), ("ts_us", _I), ("end_us", _I),
+        *_KEY, ("hour", _I), ("hash", _I), ("uid", _T), ("seg", pa.int32()), ("client_port", pa.int32()), ("ts_us", _I), ("end_us", _I),
         ("service", _T), ("conn_state", _T), ("orig_bytes", _I), ("resp_bytes", _I), ("duration", _F),
         ("tcp_rtt", _F), ("client_rtt", _F), ("hello_rtt", _F), ("finished_rtt", _F), ("first_reply", _F), ("reply_p10", _F),
         ("replies", _I), ("pause", _F), ("first_speaker", _T), ("first_len", _I), ("first_bits", _F),
