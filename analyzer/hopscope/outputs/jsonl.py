@@ -1,0 +1,39 @@
+"""Findings and records as JSON Lines, in ASCII: nothing from the wire reaches a terminal as it came."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+
+from hopscope.findings import Finding
+from hopscope.records import TIME, Batch
+
+
+def finding(found: Finding) -> str:
+    """The reference output: one finding, one line."""
+    return _ascii(found.to_json())
+
+
+def records(batch: Batch) -> Iterator[str]:
+    """The records of a batch, one line each: `kind` first, then the fields of `records`, unset ones null.
+
+    Times are epoch seconds with six decimals.
+    """
+    for kind, table in (("connection", batch.connections), ("dns_query", batch.dns_queries)):
+        names = ["kind", *table.schema.names]
+        columns = [_plain(column) for column in table.columns]
+        for row in zip(*columns, strict=True):
+            yield _ascii(json.dumps(dict(zip(names, (kind, *row), strict=True)), separators=(", ", ": ")))
+
+
+def _plain(column: pa.Array) -> list[Any]:
+    if column.type == TIME:
+        return [None if us is None else us / 1e6 for us in column.cast(pa.int64()).to_pylist()]
+    return list(column.to_pylist())
+
+
+def _ascii(line: str) -> str:
+    return line.replace("\x7f", "\\u007f")  # the one control character that JSON leaves as it is

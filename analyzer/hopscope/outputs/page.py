@@ -1,0 +1,62 @@
+"""A page for people: labelled rows, wrapped to the width, with every text made harmless on its way out."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TextIO
+
+from rich.console import Console
+from rich.text import Text
+
+from hopscope.outputs.escape import visible
+
+PLAIN_WIDTH = 100  # where the output is no terminal, so that the same run gives the same text
+MAX_WIDTH = 120  # longer lines are hard to read, however wide the terminal
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a page: `label` in a column of `label_width`, `text` beside it, wrapped under itself.
+
+    A `right` text stands at the right end of the first line where there is room. Style names are rich's;
+    they colour the label, or the text where there is no label.
+    """
+
+    text: str = ""
+    label: str = ""
+    label_width: int = 0
+    indent: int = 0
+    right: str = ""
+    style: str = ""
+
+
+def console(stream: TextIO) -> Console:
+    """A console that interprets nothing in the text it is given; colours only on a terminal (see NO_COLOR)."""
+    made = Console(file=stream, markup=False, emoji=False, highlight=False, soft_wrap=True)
+    if not made.is_terminal:
+        made.width = PLAIN_WIDTH
+    return made
+
+
+def write(rows: Iterable[Row], to: Console) -> None:
+    """Print the rows."""
+    width = min(to.width, MAX_WIDTH)
+    for row in rows:
+        for line in _lines(row, width):
+            to.print(line)
+
+
+def _lines(row: Row, width: int) -> list[Text]:
+    lead = " " * row.indent + f"{visible(row.label):<{row.label_width}}"
+    room = max(20, width - len(lead))
+    wrapped = textwrap.wrap(visible(row.text, 2000), room, break_long_words=False, break_on_hyphens=False) or [""]
+    first = f"{lead}{wrapped[0]}"
+    right = visible(row.right)
+    if right:
+        first = f"{first:<{width - len(right)}}{right}" if len(first) + len(right) + 2 <= width else f"{first}  {right}"
+    text = Text(first.rstrip())
+    if row.style:
+        text.stylize(row.style, row.indent, len(lead.rstrip()) if row.label else len(first))
+    return [text, *(Text(" " * len(lead) + line) for line in wrapped[1:])]

@@ -1,0 +1,93 @@
+"""Findings as a page for the analyst: what, who, why and where it goes, then what was read and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from hopscope.findings import SEVERITIES, Evidence, Finding
+from hopscope.outputs import words
+from hopscope.outputs.page import Row
+from hopscope.records import InputCount
+
+STYLES = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "info": ""}
+REASONS = 3  # sentences of evidence in the overview; `explain` has them all
+LABELS = 10
+
+
+def rows(shown: Sequence[Finding], kept: Sequence[Finding], severity: str, told: Sequence[Row]) -> Iterator[Row]:
+    """The findings in `shown`, strongest first, then how many there are, then the rows of `told`."""
+    for finding in sorted(shown, key=lambda f: (-f.score_db, f.id)):
+        yield from _finding(finding)
+        yield Row()
+    yield Row(_verdict(shown, kept, severity))
+    yield from told
+
+
+def told(count: InputCount, store: Path | None, shown: Sequence[Finding], pcap: str | None) -> list[Row]:
+    """What was read, what could not be, where findings are kept, and the next commands."""
+    lines = [Row(summary(count), "read", LABELS)]
+    lines += [Row(problem, "problem" if i == 0 else "", LABELS) for i, problem in enumerate(count.problems or [])]
+    if store is not None:
+        lines.append(Row(words.place(store), "kept in", LABELS))
+    if shown:
+        first = max(shown, key=lambda f: (f.score_db, f.id)).id
+        lines.append(Row(f"hopscope explain {first}", "next", LABELS))
+        if pcap is not None:
+            lines.append(Row(f"hopscope dissect {first} --pcap {pcap}", "", LABELS))
+    return lines
+
+
+def summary(count: InputCount) -> str:
+    """One line of what a run read."""
+    read = [
+        words.plural(count.packets, "packet"),
+        words.plural(count.connections, "connection"),
+        words.plural(count.dns_queries, "DNS query"),
+    ]
+    return f"{words.plural(count.inputs, 'capture')}: {', '.join(read)}; {count.refused:,} refused"
+
+
+def _verdict(shown: Sequence[Finding], kept: Sequence[Finding], severity: str) -> str:
+    hidden = [f for f in kept if f not in shown]
+    below = ""
+    if hidden:
+        parts = [(s, sum(f.severity == s for f in hidden)) for s in reversed(SEVERITIES)]
+        counts = ", ".join(f"{n} {s}" for s, n in parts if n)
+        below = f" ({counts} below that: see them with --severity {min(hidden, key=_rank).severity})"
+    if not shown:
+        return f"nothing at {severity} or above{below}"
+    return f"{words.plural(len(shown), 'finding')} at {severity} or above{below}"
+
+
+def _rank(finding: Finding) -> int:
+    return SEVERITIES.index(finding.severity)
+
+
+def _finding(f: Finding) -> Iterator[Row]:
+    head = f"{f.severity.upper()}"
+    yield Row(f"{words.hop(f)}  {words.decibans(f.score_db)} dB", head, LABELS, right=f.id, style=STYLES[f.severity])
+    if f.entity.kind not in ("service", "address"):
+        yield _row("about", words.entity(f.entity))
+    yield _row("used by", words.listed(f.clients, 4) or "unknown")
+    for i, evidence in enumerate(strongest(f.evidence)[:REASONS]):
+        yield _row("why" if i == 0 else "", f"{evidence.sentence} [{words.decibans(evidence.decibans)}]")
+    against = [e for e in f.evidence if e.decibans < 0]
+    if against:
+        least = min(against, key=lambda e: e.decibans)
+        yield _row("against", f"{least.sentence} [{words.decibans(least.decibans)}]")
+    behind = words.far_end(f.far_end)
+    if behind is not None:
+        yield _row("far end", behind)
+    yield _row("seen", words.period(f.first_seen, f.last_seen))
+    if f.suppression is not None:
+        yield _row("suppressed", f.suppression)
+
+
+def strongest(evidence: Sequence[Evidence]) -> list[Evidence]:
+    """The evidence for, strongest first."""
+    return sorted((e for e in evidence if e.decibans > 0), key=lambda e: (-e.decibans, e.heuristic))
+
+
+def _row(label: str, text: str) -> Row:
+    return Row(text, label, LABELS, indent=2)

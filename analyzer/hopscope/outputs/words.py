@@ -1,0 +1,151 @@
+"""Quantities and places in words, the same in every output.
+
+Text from the wire passes through unchanged: `page` makes it harmless where it reaches the terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from hopscope.findings import Entity, FarEnd, Finding
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 record`, `12,345 records`, `2 queries`."""
+    if count == 1:
+        return f"1 {noun}"
+    return f"{count:,} {noun[:-1]}ies" if noun.endswith("ry") else f"{count:,} {noun}s"
+
+
+def milliseconds(ms: float) -> str:
+    """`0.8 ms`, `20 ms`, `1.25 s`: three digits at most before the unit changes."""
+    if abs(ms) >= 999.5:
+        return seconds(ms / 1000)
+    return f"{ms:.0f} ms" if abs(ms) >= 9.95 else f"{ms:.1f} ms"
+
+
+def seconds(value: float) -> str:
+    """`155 ms`, `2.5 s`, `4 min 10 s`, `3 h 20 min`."""
+    size = abs(value)
+    if size < 0.9995:
+        return milliseconds(value * 1000)
+    if size < 99.5:
+        return f"{value:.3g} s"
+    minutes, rest = divmod(round(size), 60)
+    sign = "-" if value < 0 else ""
+    if minutes < 60:
+        return f"{sign}{minutes} min {rest} s"
+    return f"{sign}{minutes // 60} h {minutes % 60} min"
+
+
+def octets(count: float) -> str:
+    """`517 bytes`, `1.5 kB`, `20 MB` (thousands, as disks and links count)."""
+    if abs(count) < 1000:
+        return f"{count:.0f} bytes"
+    for unit in ("kB", "MB"):
+        count /= 1000
+        if abs(count) < 999.5:
+            return f"{count:.3g} {unit}"
+    return f"{count / 1000:,.3g} GB"
+
+
+def decibans(value: float) -> str:
+    """Signed, one decimal: `+12.0`, `-3.5`, `0.0`; a typewriter's minus, so that it can be searched for."""
+    return "0.0" if abs(value) < 0.05 else f"{value:+.1f}"
+
+
+def quantity(value: Any, unit: str = "") -> str:
+    """A fact of an evidence with its unit."""
+    if value is None:
+        return "unknown"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        shown = ", ".join(quantity(v) for v in value[:8])
+        shown += f" and {len(value) - 8} more" if len(value) > 8 else ""
+        return f"{shown} {unit}".rstrip() if value else "none"
+    if isinstance(value, int | float):
+        if unit == "s":
+            return seconds(value)
+        if unit == "ms":
+            return milliseconds(value)
+        if unit == "bytes":
+            return octets(value)
+        number = f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
+        return number if unit in ("", "fraction") else f"{number} {unit}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k} {quantity(v)}" for k, v in value.items())
+    return f"{value} {unit}".rstrip()
+
+
+def endpoint(address: str, port: int | None) -> str:
+    """`192.0.2.1:443`, `[2001:db8::1]:443`, or the address alone."""
+    host = address
+    if port is None:
+        return host
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def entity(about: Entity) -> str:
+    """What a finding is about, in words."""
+    kinds = {"name": "the name ", "network": "the network "}
+    return f"{kinds.get(about.kind, '')}{about.value}"
+
+
+def hop(finding: Finding) -> str:
+    """The hop with its port and transport, and the names it was asked for."""
+    at = endpoint(finding.hop, finding.port)
+    transport = f"/{finding.proto}" if finding.proto and finding.port is not None else ""
+    return f"{at}{transport}" + (f" ({listed(finding.names, 3)})" if finding.names else "")
+
+
+def far_end(known: FarEnd) -> str | None:
+    """What is known of what stands behind the hop, as a sentence; None when nothing is."""
+    parts = []
+    if known.leaked is not None:
+        parts.append(f"it relays to {known.leaked}, which it named in clear")
+    if known.hop_rtt_ms is not None and known.answer_rtt_ms is not None:
+        parts.append(
+            f"the address answers from {milliseconds(known.hop_rtt_ms)} away, "
+            f"what it relays to answers from {milliseconds(known.answer_rtt_ms)}"
+        )
+    if known.distance_ms is not None:
+        spread = "" if known.spread_ms is None else f", give or take {milliseconds(known.spread_ms)}"
+        parts.append(f"the far end lies about {milliseconds(known.distance_ms)} behind the hop{spread}")
+    return "; ".join(parts) or None
+
+
+def listed(values: Sequence[str], most: int) -> str:
+    """`a, b, c and 4 more`; empty when there are none."""
+    more = f" and {len(values) - most} more" if len(values) > most else ""
+    return ", ".join(values[:most]) + more
+
+
+def moment(text: str) -> str:
+    """An RFC 3339 time as `2026-11-21 22:10:02 UTC`; what is no such time stays as it is."""
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if when.tzinfo is not None else text
+
+
+def period(first: str, last: str) -> str:
+    """From when to when; the day is said once where it is the same."""
+    start, end = moment(first), moment(last)
+    if start == end:
+        return start
+    if start[:10] == end[:10] and start.endswith(" UTC") and end.endswith(" UTC"):
+        return f"{start[:-4]} to {end[11:]}"
+    return f"{start} to {end}"
+
+
+def place(path: Path) -> str:
+    """A path as a person would type it: below the home directory with `~`."""
+    try:
+        return f"~/{path.relative_to(Path.home())}"
+    except (ValueError, RuntimeError):
+        return str(path)

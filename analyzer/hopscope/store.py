@@ -1,0 +1,107 @@
+"""The findings of the last run, kept as JSON Lines so that `explain` and `dissect` can name them."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from hopscope.errors import UsageError
+from hopscope.findings import Finding
+
+
+def default_path(env: Mapping[str, str]) -> Path:
+    """Where findings are kept when the user names no place (XDG base directory specification)."""
+    state = env.get("XDG_STATE_HOME", "")
+    # the specification has relative paths ignored
+    base = Path(state) if state.startswith("/") else Path(env.get("HOME") or "~").expanduser() / ".local" / "state"
+    return base / "hopscope" / "findings.jsonl"
+
+
+def write_private(path: Path, lines: Iterable[str]) -> None:
+    """Replace a file in one step by one that only its owner can read; a reader sees the old or the new.
+
+    A symbolic link stays and its target is replaced. Raises UsageError when the place can't be written.
+    """
+    target = Path(os.path.realpath(path))
+    temporary: str | None = None
+    try:
+        if target.exists() and not target.is_file():
+            raise UsageError(f"{path}: is not a regular file; name a file to write to")
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)  # made with mode 0600
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as f:
+            f.writelines(f"{line}\n" for line in lines)
+            f.flush()
+            os.fsync(f.fileno())
+        os.replace(temporary, target)
+        temporary = None
+    except OSError as e:
+        raise UsageError(f"{path}: can't be written ({e.strerror or e}); name another place or free this one") from e
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def check_writable(path: Path) -> None:
+    """Raise UsageError now, rather than after an hour's hunt, when the store could not be written."""
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        raise UsageError(f"{path}: is not a regular file; name a file to write to")
+    try:
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=target.parent):
+            pass
+    except OSError as e:
+        raise UsageError(f"{path}: can't be written ({e.strerror or e}); name a writable file with --findings") from e
+
+
+def save(path: Path, findings: Iterable[Finding]) -> None:
+    """Keep these findings instead of the last run's. Raises UsageError when the place can't be written."""
+    write_private(path, (f.to_json() for f in findings))
+
+
+def read(path: Path) -> list[Finding]:
+    """The findings kept at a place, in the order they were saved.
+
+    Raises UsageError when there is no such file, when it can't be read, or at the first line that is
+    not a finding.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as e:
+        raise UsageError(
+            f"{path}: no findings are kept here; run `hopscope hunt CAPTURE` first, or name the file with --findings"
+        ) from e
+    except (OSError, UnicodeDecodeError) as e:
+        raise UsageError(f"{path}: can't be read ({e}); name the file with --findings") from e
+    found = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            try:
+                found.append(Finding.from_json(line))
+            except ValueError as e:
+                raise UsageError(
+                    f"{path} line {number}: not a finding ({e}); name a file that `hopscope hunt --findings` wrote"
+                ) from e
+    return found
+
+
+def find(path: Path, wanted: str) -> Finding:
+    """The kept finding with this id, or the only one whose id begins so (with or without `hop-`).
+
+    Raises UsageError, with what to do, when there is none or more than one.
+    """
+    kept = read(path)
+    exact = [f for f in kept if f.id == wanted]
+    prefix = wanted if wanted.startswith("hop-") else f"hop-{wanted}"
+    matches = exact or [f for f in kept if wanted and f.id.startswith(prefix)]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise UsageError(f"'{wanted}' fits {', '.join(f.id for f in matches[:5])}; give more of the id")
+    if not kept:
+        raise UsageError(f"no finding '{wanted}': the last run kept none in {path}; hunt again")
+    ids = ", ".join(f.id for f in kept[:5]) + (", ..." if len(kept) > 5 else "")
+    raise UsageError(f"no finding '{wanted}' in {path}, which has {ids}; hunt again or see --findings")
