@@ -1,0 +1,85 @@
+"""Evidence against: many of our hosts go there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from hopscope.config import setting
+from hopscope.heuristics.base import Fact, Window
+from hopscope.heuristics.evidence import evidence, join, numbers, outbound
+from hopscope.summaries.schema import PAIR
+
+
+@dataclass(frozen=True)
+class Settings:
+    """[heuristics.prevalence]"""
+
+    few: int = setting(2, "clients", "up to this many clients nothing speaks against a hop")
+    step_db: float = setting(4.0, "decibans", "weight against for each doubling of the clients beyond `few`")
+    share_db: float = setting(12.0, "decibans", "further weight against when all our hosts go there")
+    share_floor: float = setting(0.3, "fraction", "share of our hosts from which that counts")
+    min_hosts: int = setting(4, "clients", "hosts of ours that must be active before a share means anything")
+    most_db: float = setting(25.0, "decibans", "the most that this evidence weighs against")
+
+
+FACTS = (
+    Fact("clients", "clients", "hosts of ours that went there (to the address, or to the name where DNS confirms it)"),
+    Fact("hosts", "clients", "hosts of ours that talk to the internet in this window"),
+)
+
+
+@dataclass(frozen=True)
+class Prevalence:
+    """How many of our hosts use this destination?
+
+    Formula: -(step_db x log2(clients / few)) from the third client on, and up to -share_db as the share of
+    our active hosts goes from `share_floor` to all. The clients of a name count for an address only where
+    a DNS answer led from the one to the other, so that a hop can't borrow a popular name by its SNI.
+    A single client is no evidence for a hop: in small networks 77 to 99 % of destinations have one client
+    only (measured on ordinary logs of 7 to 10 hosts).
+
+    Weights: none published; RITA's modifiers (prevalence of 50 % and more against, 2 % and less for) are
+    the model, the numbers are from the lab and ordinary logs. Source: RITA v5.
+    """
+
+    name: str = "prevalence"
+    title: str = "many of our hosts go there"
+    d3fend: str = "D3-NTCD"
+    group: str = "against"
+    source: str = "RITA v5 prevalence modifier"
+    defaults: Settings = Settings()
+    facts: tuple[Fact, ...] = FACTS
+
+    def weigh(self, window: Window, settings: Settings) -> pa.Table:
+        """Evidence per pair; see the class."""
+        pairs = outbound(window)
+        by_address = pairs.group_by(["sensor", "server"]).agg(at_address=pairs.client.nunique())
+        answers = window.names.select("sensor", "name", server=window.names.address).distinct()
+        confirmed = pairs.inner_join(answers, ["sensor", "name", "server"])
+        by_name = confirmed.group_by(["sensor", "name"]).agg(at_name=confirmed.client.nunique())
+        led = answers.inner_join(by_name, ["sensor", "name"])
+        hosts = pairs.group_by("sensor").agg(hosts=pairs.client.nunique())
+        wanted = pairs.select(*PAIR)
+        rows = join(wanted, by_address, ("sensor", "server"))
+        rows = join(join(rows, led, ("sensor", "name", "server")), hosts, ("sensor",)).to_pyarrow()
+        clients = np.fmax(numbers(rows, "at_address"), numbers(rows, "at_name"))
+        total = numbers(rows, "hosts")
+        doublings = np.log2(np.maximum(clients, settings.few) / settings.few)
+        share = np.where(total >= settings.min_hosts, clients / np.maximum(total, 1), 0.0)
+        common = np.clip((share - settings.share_floor) / (1 - settings.share_floor), 0.0, 1.0)
+        against = settings.step_db * doublings + settings.share_db * common * (clients > settings.few)
+        decibans = -np.minimum(against, settings.most_db)
+        values = {"clients": pa.array(clients.astype(np.int64)), "hosts": rows["hosts"].cast(pa.int64())}
+        return evidence(rows, decibans, f"prevalence.few = {settings.few} clients", FACTS, values)
+
+    def sentence(self, facts: Mapping[str, Any]) -> str:
+        """The share in words."""
+        return f"{facts['clients']} of our {facts['hosts']} active hosts go there"
+
+
+HEURISTIC = Prevalence()
