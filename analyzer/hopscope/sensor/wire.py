@@ -1,0 +1,49 @@
+"""Big-endian fields of packets, for the compiled header decoders. All results are int64."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+# Every function that touches packet bytes is compiled this way: boundscheck turns a slip of ours on hostile
+# input into an IndexError instead of a read of foreign memory.
+kernel: Any = njit(cache=True, nogil=True, boundscheck=True)
+
+
+@kernel
+def u16(d, p):  # type: ignore[no-untyped-def]
+    """16 bits at `p`."""
+    return np.int64(d[p]) << 8 | np.int64(d[p + 1])
+
+
+@kernel
+def u32(d, p):  # type: ignore[no-untyped-def]
+    """32 bits at `p`, never negative."""
+    return np.int64(d[p]) << 24 | np.int64(d[p + 1]) << 16 | np.int64(d[p + 2]) << 8 | np.int64(d[p + 3])
+
+
+@kernel
+def u64(d, p):  # type: ignore[no-untyped-def]
+    """64 bits at `p` as uint64."""
+    return np.uint64(u32(d, p) << 32 | u32(d, p + 4))
+
+
+@kernel
+def ones_sum(d, p, end, total):  # type: ignore[no-untyped-def]
+    """The Internet checksum's sum (RFC 1071) of d[p:end], added to `total`, not yet folded."""
+    while p + 1 < end:
+        total += u16(d, p)
+        p += 2
+    if p < end:
+        total += np.int64(d[p]) << 8
+    return total
+
+
+@kernel
+def sums_to_ones(total):  # type: ignore[no-untyped-def]
+    """The folded sum is 0xffff: the checksum is right."""
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return total == 0xFFFF
