@@ -1,0 +1,212 @@
+"""Connections at regular intervals with regular sizes: a machine calls, not a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import ibis
+import numpy as np
+import pyarrow as pa
+
+from hopscope.config import setting
+from hopscope.heuristics.base import Fact, Window
+from hopscope.heuristics.evidence import WITNESSES, evidence, numbers, outbound, rise
+from hopscope.heuristics.regularity import Rhythm, Stretches, best, collapse, measure, stretches
+from hopscope.heuristics.segments import Floats, Ints, group_ids, offsets_of, spans
+
+SCOPES = {
+    "name": ("sensor", "client", "name"),
+    "service": ("sensor", "client", "server", "port", "proto"),
+    "address": ("sensor", "client", "server"),
+}
+ENDPOINT = {"name": ("server", "port", "proto"), "service": ("server", "port", "proto"), "address": ("server",)}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """[heuristics.cadence]"""
+
+    min_intervals: int = setting(6, "intervals", "fewest intervals between calls that can be regular")
+    max_spread: float = setting(0.5, "", "spread of the intervals (MAD / median) from which they count as irregular")
+    burst_share: float = setting(0.1, "", "calls closer than this share of the upper quartile interval are one call")
+    max_burst: float = setting(3.0, "connections", "connections per call, on the mean, from which it is no beacon")
+    pause_factor: float = setting(4.0, "", "a pause this many times longer than the intervals around it is a sleep")
+    change_factor: float = setting(2.5, "", "intervals longer or shorter by this factor are another mode")
+    chance_low_db: float = setting(10.0, "decibans", "regularity over chance up to which rhythm is called chance")
+    chance_high_db: float = setting(20.0, "decibans", "regularity over chance from which it is not")
+    score_low: float = setting(0.5, "", "regularity score up to which it weighs nothing")
+    score_high: float = setting(0.9, "", "regularity score from which it weighs all")
+    half_count: float = setting(3.0, "intervals", "number of intervals at which half the weight is reached")
+    max_db: float = setting(9.6, "decibans", "weight of perfect rhythm over many intervals")
+
+
+FACTS = (
+    Fact("connections", "connections", "connections in the regular stretch"),
+    Fact("interval_s", "s", "median interval between calls"),
+    Fact("spread", "", "MAD of the intervals over their median; 0 like clockwork, 0.25 for 50 % jitter"),
+    Fact("skew", "", "Bowley skewness of the intervals; 0 symmetric"),
+    Fact("on_beat", "", "share of intervals within a quarter of the median from a multiple of it"),
+    Fact("coverage", "", "time of the regular stretch over the time from first to last connection, sleeps left out"),
+    Fact("size_spread", "", "MAD of the originator's bytes over their median; null when unknown or 0"),
+    Fact("burst", "connections", "connections per call"),
+    Fact("score", "", "mean of the five regularities, 0 to 1"),
+)
+
+
+@dataclass(frozen=True)
+class Cadence:
+    """Does a client of ours call this destination like clockwork?
+
+    Formula: connections closer together than `burst_share` of the upper quartile interval are one call.
+    Stretches of calls between sleeps and between changes of mode are judged each, and the best one counts.
+    Its score is the mean of five regularities, all dimensionless: 1 - spread / `max_spread` with spread =
+    MAD / median of the intervals; 1 - |Bowley skewness|; share of intervals near a multiple of the median;
+    stretch over lifetime without sleeps; 1 - MAD / median of the originator's bytes (left out when unknown). The weight
+    grows from `score_low` to `score_high`, with the number of intervals n as n / (n + `half_count`), and
+    falls with the mean burst from 1 to `max_burst` connections. Chance is ruled out first: n intervals
+    with mean m and mean deviation b from their median are 10 log10(m / 2b) decibans each more likely from a
+    jittered clock than from calls at random (Laplace against exponential), less 10 log10 n for the two
+    fitted values and 10 log10 of the number of stretches of that length that there were to choose from;
+    that must exceed `chance_low_db` and counts fully from `chance_high_db`.
+
+    Judged per name (whatever the address), per address and port where several names or none were asked
+    for, and per address where several ports were used: ports in turn are one beacon. Only ratios of times
+    enter, so seconds and hours weigh alike. Sleeps of any length are allowed; irregular calls weigh nothing.
+
+    Source: RITA v5 (skewness, MAD, sizes, coverage; whole seconds and a 24-hour grid there), Elastic's
+    beaconing transform (6 periods at least), BAYWATCH (chance ruled out first). Weight: on 24-hour logs
+    rhythm marked 5 of 5 beacons and 79 of 788 other destinations: (5.5 / 6) / (79.5 / 789) = 9.6 dB.
+    """
+
+    name: str = "cadence"
+    title: str = "regular intervals and sizes"
+    d3fend: str = "D3-CSPP"
+    group: str = "rhythm"
+    source: str = "RITA v5, Elastic beaconing, BAYWATCH"
+    defaults: Settings = Settings()
+    facts: tuple[Fact, ...] = FACTS
+
+    def weigh(self, window: Window, settings: Settings) -> pa.Table:
+        """Evidence per scope; see the class."""
+        starts = _candidates(window, settings)
+        scopes = [_judge(starts, scope, settings) for scope in SCOPES]
+        threshold = f"cadence.max_spread = {settings.max_spread:g} (MAD / median)"
+        tables = [
+            evidence(rows, decibans, threshold, FACTS, {f.name: rows[f.name] for f in FACTS})
+            for rows, decibans in scopes
+        ]
+        return pa.concat_tables(tables)
+
+    def sentence(self, facts: Mapping[str, Any]) -> str:
+        """The rhythm in words."""
+        sizes = facts["size_spread"]
+        alike = "" if sizes is None else f", sizes within {100 * sizes:.0f} %"
+        return (
+            f"{facts['connections']} connections, one every {_duration(facts['interval_s'])}"
+            f" give or take {100 * facts['spread']:.0f} %{alike}"
+        )
+
+
+def decibans_of(s: Stretches, rhythm: Rhythm, settings: Settings) -> tuple[Floats, Floats]:
+    """Decibans and the 0 to 1 score of each stretch; 0 dB where there are too few intervals."""
+    parts = np.stack([
+        np.clip(1 - rhythm.spread / settings.max_spread, 0, 1),
+        1 - np.abs(rhythm.skew),
+        rhythm.on_beat,
+        rhythm.coverage,
+        np.clip(1 - rhythm.size_spread, 0, 1),
+    ])  # fmt: skip
+    known = ~np.isnan(parts)
+    score = np.where(known, parts, 0.0).sum(axis=0) / known.sum(axis=0)
+    sure = rise(rhythm.chance_db, settings.chance_low_db, settings.chance_high_db)
+    single = 1 - rise(rhythm.burst, 1.0, settings.max_burst)
+    regular = (rhythm.spread < settings.max_spread) & (s.intervals >= settings.min_intervals)
+    count = s.intervals / (s.intervals + settings.half_count)
+    weight = sure * single * count * rise(score, settings.score_low, settings.score_high)
+    return np.where(regular, settings.max_db * weight, 0.0), score
+
+
+def _judge(starts: pa.Table, scope: str, settings: Settings) -> tuple[pa.Table, Floats]:
+    """The regular stretches of one scope, as rows of keys, facts and uids, with their decibans."""
+    keys = SCOPES[scope]
+    rows = starts.filter(starts[f"in_{scope}"])
+    rows = rows.sort_by([(k, "ascending") for k in (*keys, "ts_us", "uid")])
+    calls = collapse(rows["ts_us"].to_numpy(), offsets_of(_ids(rows, keys)), settings.burst_share)
+    found = stretches(calls, settings.min_intervals, settings.pause_factor, settings.change_factor)
+    rhythm = measure(found, calls, numbers(rows, "orig_bytes"))
+    decibans, score = decibans_of(found, rhythm, settings)
+    chosen = best(found, decibans)
+    chosen = chosen[decibans[chosen] > 0]
+    # each endpoint that the stretch went to gets a row: a name may lead to several
+    members = spans(calls.first_row[found.first_call[chosen]], rhythm.connections[chosen])
+    stretch = np.repeat(chosen, rhythm.connections[chosen])
+    order, first, count = _firsts(stretch, _ids(rows.take(members), ENDPOINT[scope]))
+    at, one = members[order], stretch[order[first]]
+    facts = {
+        "connections": rhythm.connections[one],
+        "interval_s": np.round(rhythm.median_us[one] / 1e6, 3),
+        **{k: np.round(getattr(rhythm, k)[one], 3) for k in ("spread", "skew", "on_beat", "coverage", "burst")},
+        "size_spread": pa.array(np.round(rhythm.size_spread[one], 3), from_pandas=True),
+        "score": np.round(score[one], 3),
+    }
+    named = ("name",) if scope == "name" else ()
+    table = rows.select(["sensor", "client", *ENDPOINT[scope], *named]).take(at[first])
+    few = np.minimum(count, WITNESSES)
+    uids = rows["uid"].combine_chunks().take(pa.array(at[spans(first, few)]))
+    lists = pa.ListArray.from_arrays(pa.array(np.concatenate([[0], np.cumsum(few)]), pa.int32()), uids)
+    for name, column in {**facts, "uids": lists}.items():
+        table = table.append_column(name, column if isinstance(column, pa.Array) else pa.array(column))
+    return table, decibans[one]
+
+
+def _ids(rows: pa.Table, keys: tuple[str, ...]) -> Ints:
+    """Dense ids of the rows' keys, by first appearance of each key's value."""
+    return group_ids(*(np.asarray(rows[k].combine_chunks().dictionary_encode().indices) for k in keys))
+
+
+def _firsts(stretch: Ints, endpoint: Ints) -> tuple[Ints, Ints, Ints]:
+    """A stable order by stretch and endpoint, where each such pair begins in it, and how many rows it has."""
+    order = np.lexsort((endpoint, stretch))
+    offsets = offsets_of(group_ids(stretch, endpoint)[order])
+    return order, offsets[:-1], np.diff(offsets)
+
+
+def _duration(seconds: float) -> str:
+    for unit, size in (("h", 3600.0), ("min", 60.0)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{1000 * seconds:.0f} ms"
+
+
+def _candidates(window: Window, settings: Settings) -> pa.Table:
+    """Starts of outbound connections in scopes with enough of them, flagged by the scopes they count in."""
+    out = outbound(window).select("sensor", "client", "server").distinct()
+    s = window.starts.filter(window.starts.proto.isin(["tcp", "udp"]))
+    s = s.semi_join(out, ["sensor", "client", "server"])
+    enough = settings.min_intervals + 1
+
+    def per(keys: tuple[str, ...]) -> Any:
+        return ibis.window(group_by=list(keys))
+
+    named, service, address = (SCOPES[k] for k in ("name", "service", "address"))
+    nameless = ibis.coalesce(s.name, "")
+    s = s.mutate(
+        in_name=s.name.notnull() & (s.count().over(per(named)) >= enough),
+        names=nameless.max().over(per(service)) != nameless.min().over(per(service)),
+        in_address=(
+            (s.port.max().over(per(address)) != s.port.min().over(per(address)))
+            | (s.proto.max().over(per(address)) != s.proto.min().over(per(address)))
+        ) & (s.count().over(per(address)) >= enough),
+        in_service=s.count().over(per(service)) >= enough,
+    )  # fmt: skip
+    s = s.mutate(in_service=s.in_service & (s.names | s.name.isnull()))
+    s = s.filter(s.in_name | s.in_service | s.in_address)
+    return s.select(
+        "sensor", "client", "server", "port", "proto", "name", "ts_us", "uid", "orig_bytes",
+        "in_name", "in_service", "in_address",
+    ).to_pyarrow()  # fmt: skip
+
+
+HEURISTIC = Cadence()

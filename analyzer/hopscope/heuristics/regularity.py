@@ -1,0 +1,180 @@
+"""How regular are the times of many groups of connections? Calls, stretches and their statistics, in columns.
+
+Times are integer microseconds, ascending within a group; groups stand one after the other (`segments`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hopscope.heuristics.segments import Flags, Floats, Ints, means, quantiles, spans
+
+NEIGHBOURS = 7  # intervals on each side that say what is usual at a place
+BEAT_TOLERANCE = 0.25  # of the median interval; calls at random hit a beat three times in ten
+MISSED_BEATS = 2  # beats in a row that may be missed
+FLAT_QUARTILES = 0.02  # quartiles closer than this share of the median have no skewness worth telling
+LEAST_DEVIATION = 1e-3  # of the median interval; no clock is taken to be better
+_ROWS = 1 << 20  # intervals looked at together, to bound memory
+
+
+@dataclass(frozen=True)
+class Calls:
+    """Connections close together are one call. `offsets` bound each group's calls."""
+
+    first_row: Ints  # row of the call's first connection
+    size: Ints  # connections in the call
+    offsets: Ints
+    intervals: Floats  # µs between neighbouring calls of a group; group i has one fewer than calls
+
+    @property
+    def interval_offsets(self) -> Ints:
+        """The bounds of each group's intervals."""
+        return self.offsets - np.arange(len(self.offsets))
+
+
+@dataclass(frozen=True)
+class Stretches:
+    """Runs of calls without sleep or change of mode; a group may have none or several, also overlapping."""
+
+    group: Ints
+    first_interval: Ints
+    intervals: Ints  # how many
+    first_call: Ints
+    awake_us: Floats  # the group's time from first to last call, sleeps left out
+
+
+@dataclass(frozen=True)
+class Rhythm:
+    """The statistics of stretches, one entry each; see `cadence.FACTS`."""
+
+    median_us: Floats
+    spread: Floats
+    skew: Floats
+    on_beat: Floats
+    coverage: Floats
+    chance_db: Floats
+    connections: Ints
+    burst: Floats
+    size_spread: Floats  # NaN when no size is known or their median is 0
+
+
+def collapse(times: Ints, offsets: Ints, burst_share: float) -> Calls:
+    """Join connections closer together than `burst_share` of their group's upper quartile gap."""
+    heads = offsets[:-1]
+    inner = np.ones(len(times), bool)
+    inner[heads] = False
+    gaps = np.diff(times, prepend=times[:1])[inner].astype(np.float64)
+    gap_offsets = offsets - np.arange(len(offsets))
+    limit = burst_share * quantiles(gaps, gap_offsets, (0.75,))[0]
+    new = np.ones(len(times), bool)
+    new[inner] = gaps > np.repeat(limit, np.diff(gap_offsets))
+    first_row = np.flatnonzero(new)
+    size = np.diff(first_row, append=len(times))
+    call_offsets = (
+        np.concatenate([[0], np.cumsum(np.add.reduceat(new, heads, dtype=np.int64))]) if len(heads) else heads
+    )
+    between = np.ones(len(first_row), bool)
+    between[call_offsets[:-1]] = False
+    intervals = np.diff(times[first_row], prepend=times[:1])[between].astype(np.float64)
+    return Calls(first_row, size, call_offsets, intervals)
+
+
+def stretches(calls: Calls, fewest: int, pause_factor: float, change_factor: float) -> Stretches:
+    """Stretches of at least `fewest` intervals: cut at sleeps alone, and at sleeps and changes of mode."""
+    x, bounds = calls.intervals, calls.interval_offsets
+    group = np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))
+    behind, ahead = _usual(x, bounds[group], bounds[group + 1])
+    before = np.concatenate([[np.nan], behind[:-1]])
+    before[bounds[:-1][np.diff(bounds) > 0]] = np.nan
+    with np.errstate(invalid="ignore", divide="ignore"):
+        sleep: Flags = x > pause_factor * np.fmax(before, ahead)
+        ratio = np.maximum(behind / ahead, ahead / behind)
+        change: Flags = ratio > change_factor
+    head = np.ones(len(x), bool)
+    head[1:] = group[1:] != group[:-1]
+    after_sleep = np.concatenate([[False], sleep[:-1]])
+    after_change = np.concatenate([[False], change[:-1]])
+    found = np.concatenate([
+        _runs(head | sleep | after_sleep, sleep, fewest),
+        _runs(head | sleep | after_sleep | after_change, sleep, fewest),
+    ])  # fmt: skip
+    found = np.unique(found, axis=0)
+    first, count = found[:, 0], found[:, 1]
+    awake = np.diff(np.concatenate([[0.0], np.cumsum(np.where(sleep, 0.0, x))])[bounds])
+    return Stretches(group[first], first, count, first + group[first], awake[group[first]])
+
+
+def measure(s: Stretches, calls: Calls, sizes: Floats) -> Rhythm:
+    """The statistics of each stretch. `sizes` are the rows' bytes, NaN where unknown."""
+    x, n = calls.intervals[spans(s.first_interval, s.intervals)], s.intervals
+    offsets = np.concatenate([[0], np.cumsum(n)])
+    q1, median, q3 = quantiles(x, offsets, (0.25, 0.5, 0.75))
+    middle = np.repeat(median, n)
+    off = np.abs(x - middle)
+    beat = np.clip(np.round(x / np.maximum(middle, 1.0)), 1, MISSED_BEATS + 1)
+    on_beat = means((np.abs(x - beat * middle) <= BEAT_TOLERANCE * middle).astype(np.float64), offsets)
+    flat = q3 - q1 <= FLAT_QUARTILES * median
+    skew = np.where(flat, 0.0, (q1 + q3 - 2 * median) / np.where(flat, 1.0, q3 - q1))
+    mean, deviation = means(x, offsets), np.maximum(means(off, offsets), LEAST_DEVIATION * median)
+    totals = np.diff(calls.interval_offsets)[s.group]
+    first, last = s.first_call, s.first_call + n
+    connections = calls.first_row[last] + calls.size[last] - calls.first_row[first]
+    return Rhythm(
+        median_us=median,
+        spread=quantiles(off, offsets, (0.5,))[0] / median,
+        skew=skew,
+        on_beat=on_beat,
+        coverage=np.minimum(mean * n / s.awake_us, 1.0),
+        chance_db=10 * (n * np.log10(mean / (2 * deviation)) - np.log10(n) - np.log10(totals / n)),
+        connections=connections,
+        burst=connections / (n + 1),
+        size_spread=_size_spread(sizes, calls.first_row[first], connections),
+    )
+
+
+def best(s: Stretches, decibans: Floats) -> Ints:
+    """The stretch of most decibans of each group; the longest, then the earliest among equals."""
+    order = np.lexsort((s.first_interval, -s.intervals, -decibans, s.group))
+    return order[np.unique(s.group[order], return_index=True)[1]]
+
+
+def _usual(x: Floats, low: Ints, high: Ints) -> tuple[Floats, Floats]:
+    """Medians of up to NEIGHBOURS intervals up to and including each, and after it, within low..high; NaN if none."""
+    behind, ahead = np.full(len(x), np.nan), np.full(len(x), np.nan)
+    for begin in range(0, len(x), _ROWS):
+        rows = slice(begin, min(begin + _ROWS, len(x)))
+        for out, steps in ((behind, np.arange(1 - NEIGHBOURS, 1)), (ahead, np.arange(1, NEIGHBOURS + 1))):
+            at = np.arange(rows.start, rows.stop)[:, None] + steps
+            inside = (at >= low[rows, None]) & (at < high[rows, None])
+            near = np.sort(np.where(inside, x[np.clip(at, 0, len(x) - 1)], np.inf), axis=1)
+            count = inside.sum(axis=1)
+            row = np.arange(len(near))
+            middle = (near[row, np.maximum(count - 1, 0) // 2] + near[row, count // 2]) / 2
+            out[rows] = np.where(count > 0, middle, np.nan)
+    return behind, ahead
+
+
+def _runs(head: Flags, left_out: Flags, fewest: int) -> Ints:
+    """(first, count) of runs that begin at each `head`, without the intervals left out."""
+    first = np.flatnonzero(head)
+    count = np.diff(first, append=len(head))
+    keep = (count >= fewest) & ~left_out[first]
+    return np.stack([first[keep], count[keep]], axis=1)
+
+
+def _size_spread(sizes: Floats, first_row: Ints, connections: Ints) -> Floats:
+    values = sizes[spans(first_row, connections)]
+    known = ~np.isnan(values)
+    counts = (
+        np.add.reduceat(known, np.cumsum(connections) - connections, dtype=np.int64)
+        if len(connections)
+        else connections
+    )
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    values = values[known]
+    median = quantiles(values, offsets, (0.5,))[0]
+    mad = quantiles(np.abs(values - np.repeat(median, np.diff(offsets))), offsets, (0.5,))[0]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(median > 0, mad / median, np.nan)

@@ -1,0 +1,65 @@
+"""Statistics of many small groups at once, in NumPy, without a loop over the groups.
+
+A ragged array is its `values` end to end and `offsets` (int64, one more than there are groups): group i is
+`values[offsets[i]:offsets[i + 1]]`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+
+
+def group_ids(*columns: npt.NDArray[np.generic]) -> Ints:
+    """One id per row, equal where all columns are equal; ids are dense and ordered by the columns' values."""
+    ids = np.zeros(len(columns[0]), np.int64)
+    for column in columns:
+        codes = np.unique(column, return_inverse=True)[1]
+        width = int(codes.max()) + 1 if len(codes) else 1
+        ids = np.unique(ids * width + codes, return_inverse=True)[1].astype(np.int64)
+    return ids
+
+
+def offsets_of(ids: Ints) -> Ints:
+    """Where each run of equal ids begins, and the end. Rows of a group must stand together."""
+    edges = np.flatnonzero(np.diff(ids)) + 1
+    return np.concatenate([[0], edges, [len(ids)]]).astype(np.int64) if len(ids) else np.zeros(1, np.int64)
+
+
+def spans(begin: Ints, length: Ints) -> Ints:
+    """The indices begin[0] .. begin[0] + length[0] - 1, begin[1] .., end to end."""
+    ends = np.cumsum(length)
+    out: Ints = np.arange(int(ends[-1]) if len(ends) else 0, dtype=np.int64) + np.repeat(
+        begin - (ends - length), length
+    )
+    return out
+
+
+def quantiles(values: Floats, offsets: Ints, shares: tuple[float, ...]) -> Floats:
+    """One row per share, one column per group, linear between neighbours; NaN where a group is empty."""
+    sizes = np.diff(offsets)
+    ordered = values[np.lexsort((values, np.repeat(np.arange(len(sizes)), sizes)))]
+    out = np.full((len(shares), len(sizes)), np.nan)
+    some = sizes > 0
+    for row, share in enumerate(shares):
+        place = share * (sizes[some] - 1)
+        low = np.floor(place).astype(np.int64)
+        at = offsets[:-1][some] + low
+        above = np.minimum(at + 1, offsets[1:][some] - 1)
+        out[row, some] = ordered[at] + (place - low) * (ordered[above] - ordered[at])
+    return out
+
+
+def means(values: Floats, offsets: Ints) -> Floats:
+    """Mean per group; NaN where a group is empty."""
+    sizes = np.diff(offsets)
+    totals = np.zeros(len(sizes))
+    some = sizes > 0
+    if some.any():
+        totals[some] = np.add.reduceat(values, offsets[:-1][some])
+    with np.errstate(invalid="ignore"):
+        return np.where(some, totals / sizes, np.nan)
