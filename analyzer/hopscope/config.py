@@ -67,6 +67,10 @@ class FusionSettings:
     medium_db: float = setting(0.0, "decibans", "score from which a finding is medium")
     high_db: float = setting(10.0, "decibans", "score from which a finding is high")
     critical_db: float = setting(20.0, "decibans", "score from which a finding is critical")
+    client_bonus_db: float = setting(1.0, "decibans", "what each further client adds to a piece of evidence")
+    client_bonus_most_db: float = setting(3.0, "decibans", "the most that further clients add")
+    widen_db: float = setting(3.0, "decibans", "how much more a wider entity must score to be told instead")
+    services_told: int = setting(3, "services", "more ports than this of one address are told as the address")
 
 
 @dataclass(frozen=True)

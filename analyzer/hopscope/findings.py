@@ -42,7 +42,9 @@ class Evidence:
 class FarEnd:
     """What is known of what stands behind the hop; `distance_ms` is measured from the hop."""
 
-    leaked: str | None = None
+    leaked: str | None = None  # host:port that the relay itself named in clear
+    seen: str | None = None  # host:port of the far leg, where the sensor sees both legs
+    asked: str | None = None  # host:port that the client asked the hop to reach
     distance_ms: float | None = None
     spread_ms: float | None = None
     hop_rtt_ms: float | None = None

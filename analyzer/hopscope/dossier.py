@@ -1,0 +1,211 @@
+"""From scored entities to findings: the facts, connections and words that explain each."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import ibis.expr.types as ir
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hopscope import __version__, fusion
+from hopscope.config import Config, FusionSettings
+from hopscope.findings import Entity, Evidence, FarEnd, Finding, finding_id
+from hopscope.fusion import Scored
+from hopscope.heuristics import registry
+from hopscope.heuristics.base import EVIDENCE, Window
+
+CONNECTIONS = 20  # connections kept with a finding
+CLIENTS = 50  # clients and names kept with a finding
+EXTERNAL, INTERNAL = "T1090.002", "T1090.001"
+
+
+def findings(window: Window, config: Config, read: Mapping[str, Any]) -> list[Finding]:
+    """All findings of a window from `low` up, strongest first; `read` tells what was read and is kept with each."""
+    tables, void = fusion.weigh(window, config)
+    scored = fusion.rank(window, tables, config.fusion)
+    if not scored:
+        return []
+    versions = {"hopscope": __version__, "settings": _digest(config)}
+    pieces = [(s, _rows(s, tables)) for s in scored]
+    uids = sorted({u for _, rows in pieces for row in rows.values() for u in row["uids"] or ()})
+    connections = _connections(window, uids)
+    out = []
+    for entity, rows in pieces:
+        out.append(_finding(entity, rows, connections, window, config.fusion, void, dict(read), versions))
+    return out
+
+
+def _rows(scored: Scored, tables: Mapping[str, pa.Table]) -> dict[str, dict[str, Any]]:
+    """For each heuristic that spoke of the entity, the row of its best client."""
+    out = {}
+    for name in scored.pieces:
+        mine = tables[name].filter(_within(tables[name], scored))
+        order = [("decibans", "descending"), *((k, "ascending") for k in EVIDENCE.names[1:6])]
+        out[name] = mine.sort_by(order).slice(0, 1).to_pylist()[0]
+    return out
+
+
+def _within(table: pa.Table, scored: Scored) -> pa.ChunkedArray:
+    """Which rows of an evidence table support the entity."""
+    kind, value = scored.entity.kind, scored.entity.value
+    if kind == "name":
+        mine = pc.equal(table["name"], value)
+    elif kind == "service":
+        server, port, proto = value.rsplit("|", 2)
+        mine = pc.and_(pc.equal(table["server"], server), pc.equal(table["port"], int(port)))
+        mine = pc.and_(mine, pc.equal(table["proto"], proto))
+    elif kind == "address":
+        mine = pc.equal(table["server"], value)
+    else:
+        inside = [a for a in pc.unique(table["server"]).to_pylist() if ":" in a and fusion.network(a) == value]
+        mine = pc.is_in(table["server"], value_set=pa.array(inside, pa.string()))
+    return pc.fill_null(pc.and_(mine, pc.equal(table["sensor"], scored.sensor)), False)
+
+
+def _finding(
+    scored: Scored,
+    rows: Mapping[str, dict[str, Any]],
+    connections: Mapping[str, dict[str, Any]],
+    window: Window,
+    settings: FusionSettings,
+    void: Mapping[str, str],
+    read: dict[str, Any],
+    versions: dict[str, str],
+) -> Finding:
+    known = registry()
+    best = max(rows.items(), key=lambda i: (scored.scaled[i[0]], i[0]))[1]
+    server, port, proto = best["server"], best["port"], best["proto"]
+    if scored.entity.kind in ("address", "network"):
+        port = proto = None
+    pairs = _pairs_of(window, scored, server).to_pyarrow().to_pylist()
+    evidence = tuple(
+        _evidence(name, rows[name], scored, settings) for name in sorted(rows, key=lambda n: (-scored.scaled[n], n))
+    )
+    inside = any(known[n].group in fusion.INSIDE and scored.scaled[n] > 0 for n in rows)
+    told = [u for e in evidence for u in e.uids if u in connections]
+    clients = sorted({e.client for e in evidence if e.client and e.decibans > 0} | {p["client"] for p in pairs})
+    shown = Entity(
+        scored.entity.kind, f"{server}:{port}/{proto}" if scored.entity.kind == "service" else scored.entity.value
+    )
+    return Finding(
+        id=finding_id(scored.entity, scored.sensor),
+        entity=shown,
+        hop=server,
+        port=port,
+        proto=proto,
+        clients=tuple(clients[:CLIENTS]),
+        names=tuple(sorted({p["name"] for p in pairs if p["name"] is not None})[:CLIENTS]),
+        first_seen=_moment(min((p["first_us"] for p in pairs), default=window.start_us)),
+        last_seen=_moment(max((p["last_us"] for p in pairs), default=window.end_us)),
+        score_db=round(scored.score_db, 1),
+        severity=severity(scored.score_db, settings),
+        prior_db=settings.prior_db,
+        evidence=evidence,
+        far_end=_far_end(rows),
+        attack=(INTERNAL,) if inside else (EXTERNAL,),
+        d3fend=tuple(sorted({known[n].d3fend for n in rows if scored.scaled[n] > 0})),
+        counterfactuals={n: round(fusion.without(scored, n, settings), 1) for n in sorted(rows)},
+        void={**void, **{n: r["void"] for n, r in rows.items() if r["void"]}},
+        connections=tuple(connections[u] for u in dict.fromkeys(told))[:CONNECTIONS],
+        input=read,
+        versions=versions,
+    )
+
+
+def severity(score_db: float, s: FusionSettings) -> str:
+    """The severity of a score; `info` below low."""
+    steps = (("critical", s.critical_db), ("high", s.high_db), ("medium", s.medium_db), ("low", s.low_db))
+    return next((name for name, floor in steps if score_db >= floor), "info")
+
+
+def _evidence(name: str, row: Mapping[str, Any], scored: Scored, settings: FusionSettings) -> Evidence:
+    heuristic = registry()[name]
+    raw, clients = scored.pieces[name]
+    given = scored.scaled[name]
+    full = raw + (min(settings.client_bonus_db * (clients - 1), settings.client_bonus_most_db) if raw > 0 else 0.0)
+    facts = {f.name: row[f.name] for f in heuristic.facts}
+    return Evidence(
+        heuristic=name,
+        decibans=round(given, 1),
+        sentence=heuristic.sentence(facts),
+        threshold=row["threshold"],
+        facts=facts,
+        units={f.name: f.unit for f in heuristic.facts if f.unit},
+        client=row["client"],
+        clients=clients,
+        uids=tuple(row["uids"] or ()),
+        capped_from=round(full, 1) if abs(full - given) > 0.05 else None,
+    )
+
+
+def _far_end(rows: Mapping[str, dict[str, Any]]) -> FarEnd:
+    """What the evidence knows of what stands behind the hop."""
+    gap, relay, proxy = rows.get("path_gap"), rows.get("relay_pattern"), rows.get("proxy_protocol")
+    seen = f"{relay['far_peer']}:{relay['far_port']}" if relay and relay.get("far_peer") else None
+    asked = proxy["targets"][0] if proxy and proxy["targets"] else None
+    if gap is None or gap["distance_ms"] is None:
+        return FarEnd(seen=seen, asked=asked)
+    near = gap["hop_rtt_ms"]
+    return FarEnd(
+        seen=seen,
+        asked=asked,
+        distance_ms=gap["distance_ms"],
+        spread_ms=gap["spread_ms"],
+        hop_rtt_ms=near,
+        answer_rtt_ms=round(near + gap["distance_ms"], 1),
+    )
+
+
+def _pairs_of(window: Window, scored: Scored, server: str) -> ir.Table:
+    p = window.pairs.filter(window.pairs.sensor == scored.sensor)
+    kind, value = scored.entity.kind, scored.entity.value
+    if kind == "name":
+        return p.filter(p.name == value)
+    if kind == "service":
+        address, port, proto = value.rsplit("|", 2)
+        return p.filter((p.server == address) & (p.port == int(port)) & (p.proto == proto))
+    return p.filter(p.server == (value if kind == "address" else server))
+
+
+def _connections(window: Window, uids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The connections behind the evidence by uid: the last segment's totals, with the record's field names."""
+    if not uids:
+        return {}
+    out: dict[str, dict[str, Any]] = {}
+    legs = window.legs.filter(window.legs.uid.isin(list(uids)))
+    for r in sorted(legs.to_pyarrow().to_pylist(), key=lambda r: (r["uid"], r["seg"])):
+        accepts = r["role"] == "accept"
+        own, peer = (r["host"], r["own_port"]), (r["peer"], r["peer_port"])
+        (oh, op), (rh, rp) = (peer, own) if accepts else (own, peer)
+        up, down = (r["in_bytes"], r["out_bytes"]) if accepts else (r["out_bytes"], r["in_bytes"])
+        out[r["uid"]] = {
+            "uid": r["uid"], "ts": _moment(r["start_us"]), "orig_h": oh, "orig_p": op, "resp_h": rh, "resp_p": rp,
+            "proto": r["proto"], "service": r["service"], "duration": round((r["end_us"] - r["start_us"]) / 1e6, 6),
+            "orig_bytes": up + out.get(r["uid"], {}).get("orig_bytes", 0),
+            "resp_bytes": down + out.get(r["uid"], {}).get("resp_bytes", 0),
+        }  # fmt: skip
+    kept = ("duration", "orig_bytes", "resp_bytes", "conn_state", "tcp_rtt", "hello_rtt", "finished_rtt", "first_reply",
+            "reply_p10", "replies")  # fmt: skip
+    samples = window.samples.filter(window.samples.uid.isin(list(uids)))
+    for r in sorted(samples.to_pyarrow().to_pylist(), key=lambda r: (r["uid"], r["seg"])):
+        out[r["uid"]] = {
+            "uid": r["uid"], "ts": _moment(r["ts_us"]), "orig_h": r["client"], "orig_p": r["client_port"],
+            "resp_h": r["server"], "resp_p": r["port"], "proto": r["proto"], "service": r["service"],
+            **{k: r[k] for k in kept},
+        }  # fmt: skip
+    return out
+
+
+def _moment(us: int) -> str:
+    return datetime.fromtimestamp(us / 1e6, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _digest(config: Config) -> str:
+    """Names the settings that were in force, so that two runs can be told apart."""
+    parts = (config.network, config.vantage, config.window, config.fusion, sorted(config.disabled))
+    text = repr((parts, sorted(config.heuristics.items())))
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()

@@ -1,0 +1,235 @@
+"""Fusion: evidence of all heuristics added up per entity, in decibans.
+
+score = prior + for each group of correlated heuristics the sum of their best evidence, capped. One piece
+per heuristic and entity: the best client's, plus a stated bonus for further clients. Evidence against is
+capped too, and never weighs against what is certain (a request to relay that was granted).
+
+An entity is the narrowest of name, service (address and port), address and IPv6 /64 that explains the
+evidence: a wider one is taken only when it scores `widen_db` more.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hopscope.config import Config, FusionSettings
+from hopscope.findings import Entity
+from hopscope.heuristics import registry
+from hopscope.heuristics.base import EVIDENCE, Window
+
+# Heuristics of one group look at one thing; together they weigh no more than the cap, in decibans.
+CAPS: dict[str, float] = {
+    "gap": 35.0,  # the same delay, seen by several messages
+    "rhythm": 10.0,  # from the lab; ordinary agents are as regular
+    "naming": 10.0,
+    "volume": 8.0,
+    "proxy": 45.0,  # a request to relay that was granted speaks for itself
+    "relay": 45.0,  # stepping-stone correlation: 30 dB at a false rate of 1e-3, 48 dB at 1e-5 (see relay_pattern)
+    "against": 25.0,
+}
+CERTAIN_DB = 40.0  # a request to relay that was granted: nothing weighs against that
+INSIDE = frozenset({"relay"})  # groups that speak of hosts of ours; all others speak of the internet
+
+_BASE = (*EVIDENCE.names[:6], "decibans")
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One entity with its score: `pieces` are each heuristic's best decibans and its clients, `scaled` after caps."""
+
+    entity: Entity
+    sensor: str
+    score_db: float
+    pieces: dict[str, tuple[float, int]]
+    scaled: dict[str, float]
+    address: str  # the entity's address; of a name or a network the first
+
+
+def weigh(window: Window, config: Config) -> tuple[dict[str, pa.Table], dict[str, str]]:
+    """Each heuristic's evidence, and what the vantage voids for all entities (heuristic -> reason)."""
+    tables: dict[str, pa.Table] = {}
+    void: dict[str, str] = {}
+    for name, heuristic in registry().items():
+        if name in config.disabled:
+            continue
+        table = heuristic.weigh(window, config.heuristics.get(name, heuristic.defaults))
+        for row in table.filter(pc.is_null(table["server"])).to_pylist():
+            void[name] = row["void"]
+        tables[name] = table.filter(pc.is_valid(table["server"]))
+    return tables, void
+
+
+def rank(window: Window, tables: Mapping[str, pa.Table], settings: FusionSettings) -> list[Scored]:
+    """Entities at `low_db` and above, strongest first, each hop told once."""
+    base = _levels(_comparable(window, tables))
+    if base.num_rows == 0:
+        return []
+    scored = _scores(base, settings)
+    near = [s for s in scored if s.score_db >= settings.low_db]
+    return sorted(_narrowest(near, window, settings), key=lambda s: (-s.score_db, s.entity.kind, s.entity.value))
+
+
+def without(scored: Scored, heuristic: str, settings: FusionSettings) -> float:
+    """The entity's score if that heuristic had said nothing."""
+    pieces = {h: p for h, p in scored.pieces.items() if h != heuristic}
+    return settings.prior_db + sum(_capped({h: _with_bonus(*p, settings) for h, p in pieces.items()}).values())
+
+
+def _comparable(window: Window, tables: Mapping[str, pa.Table]) -> pa.Table:
+    """The key and decibans of all evidence in one table, with its heuristic; hosts of ours only from INSIDE groups."""
+    ours = window.pairs.filter(window.pairs.server_local).select("server").distinct().to_pyarrow()["server"]
+    parts = []
+    for name, table in tables.items():
+        if registry()[name].group not in INSIDE:
+            table = table.filter(pc.invert(pc.is_in(table["server"], value_set=ours.combine_chunks())))
+        parts.append(
+            table.select(list(_BASE)).append_column("heuristic", pa.array([name] * table.num_rows, pa.string()))
+        )
+    schema = pa.schema([*(EVIDENCE.field(n) for n in _BASE), ("heuristic", pa.string())])
+    return pa.concat_tables([p.cast(schema) for p in parts]) if parts else schema.empty_table()
+
+
+def _levels(rows: pa.Table) -> pa.Table:
+    """Each row once per level it supports, with `kind` and `value` of the entity."""
+    named = rows.filter(pc.is_valid(rows["name"]))
+    ported = rows.filter(pc.is_valid(rows["port"]))
+    six = rows.filter(pc.match_substring(rows["server"], ":"))
+    service = pc.binary_join_element_wise(ported["server"], ported["port"].cast(pa.string()), ported["proto"], "|")
+    # few distinct IPv6 servers reach this point; the standard library knows their /64
+    nets = {a: network(a) for a in pc.unique(six["server"]).to_pylist()}
+    prefix = pa.array([nets[a] for a in six["server"].to_pylist()], pa.string())
+    levels = (("name", named, named["name"]), ("service", ported, service), ("address", rows, rows["server"]),
+              ("network", six, prefix))  # fmt: skip
+    return pa.concat_tables([
+        t.append_column("kind", pa.array([kind] * t.num_rows, pa.string())).append_column("value", value)
+        for kind, t, value in levels
+    ])  # fmt: skip
+
+
+def _scores(levels: pa.Table, settings: FusionSettings) -> list[Scored]:
+    """All entities that positive evidence speaks of, scored."""
+    supported = levels.filter(pc.greater(levels["decibans"], 0))
+    best = levels.group_by(["sensor", "kind", "value", "heuristic"]).aggregate([("decibans", "max"), ("server", "min")])
+    clients = supported.group_by(["sensor", "kind", "value", "heuristic"]).aggregate([("client", "count_distinct")])
+    best = best.join(clients, ["sensor", "kind", "value", "heuristic"], "left outer")
+    # entities whose positive evidence alone can't reach `low` need no further look: most pairs end here
+    bound = best.append_column("up", pc.max_element_wise(best["decibans_max"], 0.0))
+    reach = bound.group_by(["sensor", "kind", "value"]).aggregate([("up", "sum")])
+    slack = settings.client_bonus_most_db * len(registry())
+    enough = reach.filter(pc.greater_equal(reach["up_sum"], settings.low_db - settings.prior_db - slack))
+    kept = best.join(enough.select(["sensor", "kind", "value"]), ["sensor", "kind", "value"], "inner")
+    entities: dict[tuple[str, str, str], dict[str, tuple[float, int]]] = {}
+    addresses: dict[tuple[str, str, str], str] = {}
+    for r in kept.to_pylist():  # few rows: what remains after the bound above
+        key = (r["sensor"], r["kind"], r["value"])
+        entities.setdefault(key, {})[r["heuristic"]] = (r["decibans_max"], r["client_count_distinct"] or 1)
+        addresses[key] = min(addresses.get(key, r["server_min"]), r["server_min"])
+    out = []
+    for (sensor, kind, value), pieces in entities.items():
+        scaled = _capped({h: _with_bonus(*p, settings) for h, p in pieces.items()})
+        score = round(settings.prior_db + sum(scaled.values()), 2)
+        out.append(Scored(Entity(kind, value), sensor, score, pieces, scaled, addresses[(sensor, kind, value)]))
+    return out
+
+
+def _with_bonus(decibans: float, clients: int, settings: FusionSettings) -> float:
+    if decibans <= 0:
+        return decibans
+    return decibans + min(settings.client_bonus_db * (clients - 1), settings.client_bonus_most_db)
+
+
+def _capped(pieces: Mapping[str, float]) -> dict[str, float]:
+    """Each heuristic's decibans, scaled down where its group passes the cap; nothing against what is certain."""
+    known = registry()
+    certain = any(d >= CERTAIN_DB and known[h].group == "proxy" for h, d in pieces.items())
+    out: dict[str, float] = {}
+    for group, cap in CAPS.items():
+        members = {h: d for h, d in pieces.items() if known[h].group == group}
+        total = sum(members.values())
+        factor = min(1.0, cap / abs(total)) if total else 1.0
+        if total < 0 and certain:
+            factor = 0.0
+        out |= {h: d * factor for h, d in members.items()}
+    return out
+
+
+def _narrowest(near: list[Scored], window: Window, settings: FusionSettings) -> list[Scored]:
+    """Of the overlapping entities that scored, the narrowest ones that explain the evidence."""
+    out: list[Scored] = []
+    for sensor in sorted({s.sensor for s in near}):
+        out += _Overlap([s for s in near if s.sensor == sensor], window, settings).resolve()
+    return out
+
+
+class _Overlap:
+    """The entities of one sensor that scored, and which lies in which."""
+
+    def __init__(self, near: list[Scored], window: Window, settings: FusionSettings):
+        self.by = {(s.entity.kind, s.entity.value): s for s in near}
+        self.widen = settings.widen_db
+        self.most = settings.services_told
+        pairs = window.pairs.filter(window.pairs.server.isin(sorted({s.address for s in near})))
+        seen = pairs.filter(pairs.sensor == near[0].sensor).select("server", "port", "proto", "name").distinct()
+        self.names: dict[str, set[str]] = {}  # service -> all names asked for there, near or not
+        self.services: dict[str, set[str]] = {}  # address -> services
+        self.addresses: dict[str, set[str]] = {}  # network -> addresses
+        for r in seen.to_pyarrow().to_pylist():
+            service = f"{r['server']}|{r['port']}|{r['proto']}"
+            self.names.setdefault(service, set()).update([r["name"]] if r["name"] is not None else [])
+            self.services.setdefault(r["server"], set()).add(service)
+            if ":" in r["server"]:
+                self.addresses.setdefault(network(r["server"]), set()).add(r["server"])
+
+    def resolve(self) -> list[Scored]:
+        wide_names = [s for (kind, _), s in self.by.items() if kind == "name" and self._beyond_its_services(s)]
+        told = {s.entity.value for s in wide_names}
+        chosen = {s.entity: s for s in wide_names}
+        tops = [v for (kind, v) in self.by if kind == "network"]
+        inside = {a for n in tops for a in self.addresses.get(n, ())}
+        for n in sorted(tops):
+            chosen |= {s.entity: s for s in self._level("network", n, told)}
+        for kind, a in sorted(self.by):
+            if kind == "address" and a not in inside:
+                chosen |= {s.entity: s for s in self._level("address", a, told)}
+        return list(chosen.values())
+
+    def _level(self, kind: str, value: str, told: set[str]) -> list[Scored]:
+        """What to tell of a network or an address: itself when it says more than what lies in it, else those."""
+        wide = self.by[(kind, value)]
+        if kind == "network":
+            inner = [("address", a) for a in sorted(self.addresses.get(value, ())) if ("address", a) in self.by]
+        else:
+            inner = [("service", s) for s in sorted(self.services.get(value, ())) if ("service", s) in self.by]
+        best = max((self.by[k].score_db for k in inner), default=None)
+        if best is None or wide.score_db >= best + self.widen or len(inner) > self.most:
+            return [wide]
+        if kind == "network":
+            return [s for _, a in inner for s in self._level("address", a, told)]
+        return [s for _, service in inner for s in self._service(service, told)]
+
+    def _service(self, service: str, told: set[str]) -> list[Scored]:
+        """A service, or one name on it when it serves several and that one alone stands out."""
+        names = self.names.get(service, set())
+        near = [self.by[("name", n)] for n in sorted(names) if ("name", n) in self.by]
+        if near and all(s.entity.value in told for s in near):
+            return []
+        wide = self.by[("service", service)]
+        if len(names) > 1 and len(near) == 1 and wide.score_db < near[0].score_db + self.widen:
+            return near
+        return [wide]
+
+    def _beyond_its_services(self, name: Scored) -> bool:
+        """The name's evidence is spread over services, none of which explains it alone."""
+        at = [("service", s) for s, names in self.names.items() if name.entity.value in names]
+        best = max((self.by[k].score_db for k in at if k in self.by), default=None)
+        return best is None or name.score_db >= best + self.widen
+
+
+def network(address: str) -> str:
+    """The /64 of an IPv6 address."""
+    return str(ipaddress.ip_network((address, 64), strict=False))
