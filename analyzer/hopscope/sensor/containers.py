@@ -18,11 +18,11 @@ from hopscope.sensor import links
 from hopscope.sensor.columns import Chunk
 from hopscope.sensor.index import Walker
 from hopscope.sensor.pcap import FILE_HEADER, MAGICS, PcapWalker
+from hopscope.sensor.pcapng import MAGIC as PCAPNG_MAGIC
+from hopscope.sensor.pcapng import PcapngWalker
 from hopscope.sensor.unpack import Damage, Source
 
 CHUNK_BYTES = 8 << 20  # bytes of unpacked capture taken at a time
-
-PCAPNG_MAGIC = b"\x0a\x0d\x0d\x0a"
 
 # first bytes of what people hand over by mistake, and what to do about each
 _OTHERS = (
@@ -92,6 +92,8 @@ def _begin(source: Source, name: str) -> tuple[Walker, bytes]:
         if refusal is not None:
             raise InputError(name, *refusal, offset=4)
         return walker, b""
+    if head.startswith(PCAPNG_MAGIC):
+        return PcapngWalker(), head
     for magic, what, remedy in _OTHERS:
         if head.startswith(magic):
             raise InputError(name, f"{what}, not a capture", remedy, 0)

@@ -1,6 +1,6 @@
 """Raw packets to header columns: a compiled loop over the packets, layer by layer, outer first.
 
-What counts as a packet, and what is followed into tunnels, is as in Zeek 8: at most two tunnels deep; the
+What counts as a packet, and what is followed into tunnels, is as in Zeek 8: at most four tunnels deep; the
 IP header's length rules over the frame's (padding is no payload), except where it is 0 (segmentation
 offload), where the captured length does; an IP packet longer than its frame was on the wire gives no row.
 Fragments are set aside here and put together in `fragments.py`.
@@ -22,7 +22,7 @@ from hopscope.sensor.splice import splice
 from hopscope.sensor.tunnels import FRAME, NOTHING, WLAN_FRAME, gre, over_udp
 from hopscope.sensor.wire import kernel, ones_sum, sums_to_ones, u16, u32, u64
 
-MAX_TUNNELS = 2  # Zeek's Tunnel::max_depth
+MAX_TUNNELS = 4  # Zeek's Tunnel::max_depth
 _LAYERS = MAX_TUNNELS + 1  # rows a packet gives at most
 
 _ETHERNET, _RAW, _WLAN = links.ETHERNET, links.RAW, links.IEEE802_11
@@ -261,14 +261,14 @@ def _decode(  # type: ignore[no-untyped-def]
                     break
                 skip = np.int64(8)
                 sport, dport = u16(d, q), u16(d, q + 2)
-            elif (proto == _ICMP and version == 4) or (proto == _ICMP6 and version == 6):
+            elif proto in (_ICMP, _ICMP6):
                 if captured < 8:
                     break
                 skip = np.int64(8)
                 sport, dport = np.int64(d[q]), np.int64(d[q + 1])
             elif proto in (_IPIP, _IP6, _GRE):
                 carrier = True
-            elif proto == _NONE and version == 6:
+            elif proto == _NONE:
                 break
             if checksums and skip and captured == declared:
                 wrong = _wrong(d, q, q + declared, proto, version, src_hi, src_lo, dst_hi, dst_lo)
@@ -300,8 +300,10 @@ def _decode(  # type: ignore[no-untyped-def]
             layer_link = _ETHERNET if inner == FRAME else _WLAN if inner == WLAN_FRAME else _RAW
             outer = row - 1
             deep += 1
-            # Zeek takes the captured bytes for the inner packet's wire length: one cut there is no packet
-            p, end, wire_end = q, stop, stop
+            # as Zeek: behind an IP header the captured bytes count for the wire length, so an inner packet
+            # cut by the snap length is none; behind UDP the wire length is known further on
+            wire_end = stop if carrier else stop + wire_end - end
+            p, end = q, stop
         if row + fragments == before:
             refused += 1
     return row, fragments, refused
@@ -358,7 +360,7 @@ def _wrong(d, p, end, proto, version, src_hi, src_lo, dst_hi, dst_lo):  # type: 
     if proto == _UDP and version == 4 and u16(d, p + 6) == 0:
         return False
     total = np.int64(0)
-    if not (proto == _ICMP and version == 4):  # the pseudo header
+    if proto != _ICMP:  # the pseudo header
         total += proto + (end - p)
         for part in (src_hi, src_lo, dst_hi, dst_lo):
             whole = np.int64(part)

@@ -12,7 +12,7 @@ from hopscope.sensor import links
 from hopscope.sensor.wire import kernel, u16
 
 _ETHERNET, _PPP, _PPP_SERIAL, _PPP_ETHER = links.ETHERNET, links.PPP, links.PPP_SERIAL, links.PPP_ETHER
-_NULL, _LOOP, _HDLC, _NFLOG = links.NULL, links.LOOP, links.CISCO_HDLC, links.NFLOG
+_NULL, _LOOP, _HDLC, _NFLOG, _FDDI = links.NULL, links.LOOP, links.CISCO_HDLC, links.NFLOG, links.FDDI
 _SLL, _SLL2, _WLAN, _RADIO = links.LINUX_SLL, links.LINUX_SLL2, links.IEEE802_11, links.IEEE802_11_RADIO
 _RAW, _RAW_BSD, _RAW_OPENBSD, _IPV4, _IPV6 = links.RAW, links.RAW_BSD, links.RAW_OPENBSD, links.IPV4, links.IPV6
 
@@ -53,6 +53,8 @@ def to_ip(d, p, end, link):  # type: ignore[no-untyped-def]
         kind = _T_PPP
     elif link == _PPP_ETHER:
         kind = 0x8864
+    elif link == _FDDI:
+        return p + 21, end  # 13 bytes and LLC with SNAP; as Zeek, IP without a look at them
     elif link == _HDLC:
         if end - p < 4:
             return -1, end
@@ -125,12 +127,13 @@ def _by_type(d, p, end, kind):  # type: ignore[no-untyped-def]
             p += 4
             kind = _T_ETHERNET
         elif kind == _T_SNAP:
-            if end - p < 8 or u16(d, p) != 0xAAAA or d[p + 2] != 0x03:
+            if end - p < 3 or u16(d, p) != 0xAAAA:
                 return -1, end
-            if d[p + 3] != 0 or d[p + 4] != 0 or d[p + 5] != 0:
+            p += 3 if d[p + 2] & 3 == 3 else 4  # unnumbered frames have a control field of one byte
+            if end - p < 5 or d[p] != 0 or u16(d, p + 1) != 0:
                 return -1, end
-            kind = u16(d, p + 6)
-            p += 8
+            kind = u16(d, p + 3)
+            p += 5
         else:
             return -1, end
     return -1, end

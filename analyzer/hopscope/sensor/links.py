@@ -26,6 +26,7 @@ UNDERSTOOD = frozenset(
         NULL,
         ETHERNET,
         PPP,
+        FDDI,
         RAW_BSD,
         RAW_OPENBSD,
         PPP_SERIAL,

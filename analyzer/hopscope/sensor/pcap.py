@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from hopscope.sensor.index import MAX_PACKET, Index, Walk
 from hopscope.sensor.unpack import Damage
-from hopscope.sensor.wire import kernel
+from hopscope.sensor.wire import kernel, u32, u32_little
 
 FILE_HEADER = 24  # bytes
 _VERSION_MAJOR = 2
@@ -113,21 +113,15 @@ class PcapWalker:
 
 
 @kernel
-def _u32(d, p, little):  # type: ignore[no-untyped-def]
-    a, b, c, e = np.int64(d[p]), np.int64(d[p + 1]), np.int64(d[p + 2]), np.int64(d[p + 3])
-    if little:
-        return a | b << 8 | c << 16 | e << 24
-    return e | c << 8 | b << 16 | a << 24
-
-
-@kernel
 def _walk(d, little, nano, header, snap, limit, offset, caplen, wirelen, ts):  # type: ignore[no-untyped-def]
     """Follow the record headers; returns packets, bytes used, how it ended, first overlong packet or -1."""
     p, n, long_at = 0, 0, -1
     scale = 1 if nano else 1000
     while p + header <= d.size:
-        sec, frac = _u32(d, p, little), _u32(d, p + 4, little)
-        cap, wire = _u32(d, p + 8, little), _u32(d, p + 12, little)
+        if little:
+            sec, frac, cap, wire = u32_little(d, p), u32_little(d, p + 4), u32_little(d, p + 8), u32_little(d, p + 12)
+        else:
+            sec, frac, cap, wire = u32(d, p), u32(d, p + 4), u32(d, p + 8), u32(d, p + 12)
         if cap > limit:
             return n, p, _TOO_LONG, long_at
         if sec == 0 and frac == 0 and cap == 0 and wire == 0:

@@ -13,7 +13,7 @@ from hopscope.sensor.wire import kernel, u16
 NOTHING, RAW_IP, FRAME, WLAN_FRAME = 0, 1, 2, 3
 
 _TEREDO_PORT, _VXLAN_PORT, _GENEVE_PORT, _AYIYA_PORT = 3544, 4789, 6081, 5072
-_GTP_PORT, _GTP_CONTROL_PORT = 2152, 2123
+_GTP_PORT, _GTP_CONTROL_PORT, _GRE_PORT = 2152, 2123, 4754
 
 
 @kernel
@@ -63,6 +63,8 @@ def over_udp(d, p, end, sport, dport):  # type: ignore[no-untyped-def]
         return _geneve(d, p)
     if dport in (_GTP_PORT, _GTP_CONTROL_PORT) or sport in (_GTP_PORT, _GTP_CONTROL_PORT):
         return _gtp(d, p, end)
+    if _GRE_PORT in (sport, dport):
+        return gre(d, p, end)
     if _TEREDO_PORT in (sport, dport) or d[p] >> 4 == 6 or (d[p] == 0 and d[p + 1] <= 1):
         return _teredo(d, p, end, _TEREDO_PORT in (sport, dport))
     if _AYIYA_PORT in (sport, dport) or (d[p + 1] == 0x52 and d[p + 2] == 0x11):

@@ -1,4 +1,4 @@
-"""Big-endian fields of packets, for the compiled header decoders. All results are int64."""
+"""Fields of packets and files for the compiled loops, big-endian unless named otherwise. All results are int64."""
 
 from __future__ import annotations
 
@@ -22,6 +22,12 @@ def u16(d, p):  # type: ignore[no-untyped-def]
 def u32(d, p):  # type: ignore[no-untyped-def]
     """32 bits at `p`, never negative."""
     return np.int64(d[p]) << 24 | np.int64(d[p + 1]) << 16 | np.int64(d[p + 2]) << 8 | np.int64(d[p + 3])
+
+
+@kernel
+def u32_little(d, p):  # type: ignore[no-untyped-def]
+    """32 bits at `p`, little-endian, never negative."""
+    return np.int64(d[p]) | np.int64(d[p + 1]) << 8 | np.int64(d[p + 2]) << 16 | np.int64(d[p + 3]) << 24
 
 
 @kernel
