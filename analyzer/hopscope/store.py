@@ -44,8 +44,8 @@ def write_private(path: Path, lines: Iterable[str]) -> None:
             Path(temporary).unlink(missing_ok=True)
 
 
-def check_writable(path: Path) -> None:
-    """Raise UsageError now, rather than after an hour's hunt, when the store could not be written."""
+def check_writable(path: Path, option: str = "--findings") -> None:
+    """Raise UsageError now, rather than after an hour's hunt, when the file could not be written."""
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
         raise UsageError(f"{path}: is not a regular file; name a file to write to")
@@ -54,7 +54,7 @@ def check_writable(path: Path) -> None:
         with tempfile.TemporaryFile(dir=target.parent):
             pass
     except OSError as e:
-        raise UsageError(f"{path}: can't be written ({e.strerror or e}); name a writable file with --findings") from e
+        raise UsageError(f"{path}: can't be written ({e.strerror or e}); name a writable file with {option}") from e
 
 
 def save(path: Path, findings: Iterable[Finding]) -> None:

@@ -35,7 +35,7 @@ def rows(f: Finding) -> Iterator[Row]:
 
 
 def _about(f: Finding) -> Iterator[Row]:
-    yield Row(words.entity(f.entity), "about", LABELS, indent=2)
+    yield Row(words.entity(f), "about", LABELS, indent=2)
     yield Row(words.listed(f.clients, 10) or "unknown", "used by", LABELS, indent=2)
     if f.names:
         yield Row(words.listed(f.names, 10), "asked for", LABELS, indent=2)
@@ -104,6 +104,7 @@ _TIMES = (
     ("duration", "lasted"),
     ("tcp_rtt", "way to it"),
     ("hello_rtt", "hello answered in"),
+    ("finished_rtt", "Finished answered in"),
     ("first_reply", "first reply in"),
     ("reply_p10", "later replies in"),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -42,10 +42,14 @@ def console(stream: TextIO) -> Console:
 
 def write(rows: Iterable[Row], to: Console) -> None:
     """Print the rows."""
-    width = min(to.width, MAX_WIDTH)
+    for line in lines(rows, min(to.width, MAX_WIDTH)):
+        to.print(line)
+
+
+def lines(rows: Iterable[Row], width: int) -> Iterator[Text]:
+    """The rows as lines of at most `width` columns (longer where a word is)."""
     for row in rows:
-        for line in _lines(row, width):
-            to.print(line)
+        yield from _lines(row, width)
 
 
 def _lines(row: Row, width: int) -> list[Text]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -20,11 +21,11 @@ def rows(shown: Sequence[Finding], kept: Sequence[Finding], severity: str, told:
     for finding in sorted(shown, key=lambda f: (-f.score_db, f.id)):
         yield from _finding(finding)
         yield Row()
-    yield Row(_verdict(shown, kept, severity))
+    yield verdict(shown, kept, severity)
     yield from told
 
 
-def told(count: InputCount, store: Path | None, shown: Sequence[Finding], pcap: str | None) -> list[Row]:
+def told(count: InputCount, store: Path | None, shown: Sequence[Finding], pcap: str) -> list[Row]:
     """What was read, what could not be, where findings are kept, and the next commands."""
     lines = [Row(summary(count), "read", LABELS)]
     lines += [Row(problem, "problem" if i == 0 else "", LABELS) for i, problem in enumerate(count.problems or [])]
@@ -33,8 +34,7 @@ def told(count: InputCount, store: Path | None, shown: Sequence[Finding], pcap: 
     if shown:
         first = max(shown, key=lambda f: (f.score_db, f.id)).id
         lines.append(Row(f"hopscope explain {first}", "next", LABELS))
-        if pcap is not None:
-            lines.append(Row(f"hopscope dissect {first} --pcap {pcap}", "", LABELS))
+        lines.append(Row(f"hopscope dissect {first} --pcap {shlex.quote(pcap)}", "", LABELS))
     return lines
 
 
@@ -48,7 +48,8 @@ def summary(count: InputCount) -> str:
     return f"{words.plural(count.inputs, 'capture')}: {', '.join(read)}; {count.refused:,} refused"
 
 
-def _verdict(shown: Sequence[Finding], kept: Sequence[Finding], severity: str) -> str:
+def verdict(shown: Sequence[Finding], kept: Sequence[Finding], severity: str) -> Row:
+    """How many findings there are, and how many more below the severity asked for."""
     hidden = [f for f in kept if f not in shown]
     below = ""
     if hidden:
@@ -56,8 +57,8 @@ def _verdict(shown: Sequence[Finding], kept: Sequence[Finding], severity: str) -
         counts = ", ".join(f"{n} {s}" for s, n in parts if n)
         below = f" ({counts} below that: see them with --severity {min(hidden, key=_rank).severity})"
     if not shown:
-        return f"nothing at {severity} or above{below}"
-    return f"{words.plural(len(shown), 'finding')} at {severity} or above{below}"
+        return Row(f"nothing at {severity} or above{below}")
+    return Row(f"{words.plural(len(shown), 'finding')} at {severity} or above{below}")
 
 
 def _rank(finding: Finding) -> int:
@@ -68,7 +69,7 @@ def _finding(f: Finding) -> Iterator[Row]:
     head = f"{f.severity.upper()}"
     yield Row(f"{words.hop(f)}  {words.decibans(f.score_db)} dB", head, LABELS, right=f.id, style=STYLES[f.severity])
     if f.entity.kind not in ("service", "address"):
-        yield _row("about", words.entity(f.entity))
+        yield _row("about", words.entity(f))
     yield _row("used by", words.listed(f.clients, 4) or "unknown")
     for i, evidence in enumerate(strongest(f.evidence)[:REASONS]):
         yield _row("why" if i == 0 else "", f"{evidence.sentence} [{words.decibans(evidence.decibans)}]")
@@ -76,7 +77,7 @@ def _finding(f: Finding) -> Iterator[Row]:
     if against:
         least = min(against, key=lambda e: e.decibans)
         yield _row("against", f"{least.sentence} [{words.decibans(least.decibans)}]")
-    behind = words.far_end(f.far_end)
+    behind = words.behind(f.far_end)
     if behind is not None:
         yield _row("far end", behind)
     yield _row("seen", words.period(f.first_seen, f.last_seen))

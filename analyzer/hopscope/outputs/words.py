@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from hopscope.findings import Entity, FarEnd, Finding
+from hopscope.findings import FarEnd, Finding
 
 
 def plural(count: int, noun: str) -> str:
@@ -89,32 +89,47 @@ def endpoint(address: str, port: int | None) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def entity(about: Entity) -> str:
+def entity(finding: Finding) -> str:
     """What a finding is about, in words."""
-    kinds = {"name": "the name ", "network": "the network "}
-    return f"{kinds.get(about.kind, '')}{about.value}"
+    about = finding.entity
+    if about.kind == "service":
+        return f"the service at {_place(finding)}"
+    return f"the {about.kind} {about.value}"
 
 
 def hop(finding: Finding) -> str:
     """The hop with its port and transport, and the names it was asked for."""
-    at = endpoint(finding.hop, finding.port)
+    return _place(finding) + (f" ({listed(finding.names, 3)})" if finding.names else "")
+
+
+def _place(finding: Finding) -> str:
     transport = f"/{finding.proto}" if finding.proto and finding.port is not None else ""
-    return f"{at}{transport}" + (f" ({listed(finding.names, 3)})" if finding.names else "")
+    return f"{endpoint(finding.hop, finding.port)}{transport}"
+
+
+def behind(known: FarEnd) -> str | None:
+    """Where the far end is, in short; None when nothing is known of it."""
+    parts = []
+    if known.leaked is not None:
+        parts.append(f"{known.leaked}, named in clear by the relay")
+    if known.seen is not None and known.seen != known.leaked:
+        parts.append(f"{known.seen}, to which the other leg was seen")
+    if known.asked is not None and known.asked != known.leaked:
+        parts.append(f"{known.asked}, which the client asked it for")
+    if known.distance_ms is not None:
+        spread = "" if known.spread_ms is None else f", give or take {milliseconds(known.spread_ms)}"
+        parts.append(f"about {milliseconds(known.distance_ms)} behind the hop{spread}")
+    return "; ".join(parts) or None
 
 
 def far_end(known: FarEnd) -> str | None:
-    """What is known of what stands behind the hop, as a sentence; None when nothing is."""
-    parts = []
-    if known.leaked is not None:
-        parts.append(f"it relays to {known.leaked}, which it named in clear")
+    """The same with the two times that it rests on, as sentences."""
+    parts = [short] if (short := behind(known)) is not None else []
     if known.hop_rtt_ms is not None and known.answer_rtt_ms is not None:
         parts.append(
             f"the address answers from {milliseconds(known.hop_rtt_ms)} away, "
             f"what it relays to answers from {milliseconds(known.answer_rtt_ms)}"
         )
-    if known.distance_ms is not None:
-        spread = "" if known.spread_ms is None else f", give or take {milliseconds(known.spread_ms)}"
-        parts.append(f"the far end lies about {milliseconds(known.distance_ms)} behind the hop{spread}")
     return "; ".join(parts) or None
 
 

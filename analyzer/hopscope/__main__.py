@@ -1,0 +1,5 @@
+"""`python -m hopscope`."""
+
+from hopscope.cli import main
+
+main()

@@ -1,0 +1,169 @@
+"""The line from captures to findings, wired in one place: sources, summaries, window, heuristics, fusion."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, overload
+
+import pyarrow.compute as pc
+
+from hopscope import config as configuration
+from hopscope.config import Config
+from hopscope.errors import InputError, UsageError
+from hopscope.findings import SEVERITIES, Finding
+from hopscope.records import Batch, InputCount
+from hopscope.sources import capture as sources
+from hopscope.sources.capture import Capture
+
+if TYPE_CHECKING:
+    import pandas
+
+SENSORS = ("auto", "builtin", "zeek")
+Captures = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How far a run is: bytes read of all inputs, of how many (None where a pipe hides it), and the counts."""
+
+    done: int
+    total: int | None
+    count: InputCount
+
+
+Progress = Callable[[Reading], None]
+
+
+class Findings(Sequence[Finding]):
+    """What a hunt found, strongest first; `input` counts what it read and could not read."""
+
+    def __init__(self, found: Iterable[Finding], read: InputCount):
+        self._found = tuple(sorted(found, key=lambda f: (-f.score_db, f.id)))
+        self.input = read
+
+    @overload
+    def __getitem__(self, index: int) -> Finding: ...
+    @overload
+    def __getitem__(self, index: slice) -> Findings: ...
+    def __getitem__(self, index: int | slice) -> Finding | Findings:
+        if isinstance(index, slice):
+            return Findings(self._found[index], self.input)
+        return self._found[index]
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} findings: {', '.join(f'{f.id} {f.severity}' for f in self[:5])}>"
+
+    def at_least(self, severity: str) -> Findings:
+        """Those of this severity and above. Raises UsageError when there is no such severity."""
+        if severity not in SEVERITIES:
+            raise UsageError(f"no severity {severity!r}; there are {', '.join(SEVERITIES)}")
+        floor = SEVERITIES.index(severity)
+        return Findings((f for f in self if SEVERITIES.index(f.severity) >= floor), self.input)
+
+    def to_dataframe(self) -> pandas.DataFrame:
+        """One row per finding, columns as in `Finding`. Raises UsageError when pandas isn't installed."""
+        try:
+            import pandas
+        except ImportError as e:
+            raise UsageError("to_dataframe needs pandas; install it with pip install 'hopscope[dataframe]'") from e
+        columns = [f.name for f in dataclasses.fields(Finding)]
+        rows = ({name: getattr(f, name) for name in columns} for f in self)
+        return pandas.DataFrame(rows, columns=columns)
+
+
+def settings(path: str | os.PathLike[str] | None, local_nets: str | Sequence[str] | None) -> Config:
+    """Defaults, then the file, then the environment, then the networks given. Raises UsageError."""
+    overrides = {} if local_nets is None else {"network.local_nets": local_nets}
+    return configuration.load(None if path is None else Path(path), os.environ, overrides)
+
+
+def hunt(
+    captures: Captures,
+    *,
+    config: Config | str | os.PathLike[str] | None = None,
+    local_nets: str | Sequence[str] | None = None,
+    sensor: str = "auto",
+    progress: Progress | None = None,
+) -> Findings:
+    """All findings from `low` up of one or more captures, weighed as one window.
+
+    `captures` are files, directories, patterns or "-"; `config` is a file of settings or settings already
+    loaded; `local_nets` overrides the monitored networks of a file. Raises UsageError for wrong settings
+    and InputError when no capture could be read; damage to some of them is told in `input.problems`.
+    """
+    from hopscope import dossier
+    from hopscope.summaries import Summaries
+
+    loaded = config if isinstance(config, Config) else settings(config, local_nets)
+    if isinstance(config, Config) and local_nets is not None:
+        raise UsageError("local_nets: the settings given as config name the monitored networks already; set them there")
+    count = InputCount()
+    summaries = Summaries(loaded)
+    for batch in records(captures, config=loaded, sensor=sensor, count=count, progress=progress):
+        summaries.add(batch)
+    return Findings(dossier.findings(summaries.window(), loaded, _told(count)), count)
+
+
+def records(
+    captures: Captures,
+    *,
+    config: Config,
+    count: InputCount,
+    sensor: str = "auto",
+    progress: Progress | None = None,
+) -> Iterator[Batch]:
+    """The records of the captures, one after the other; `count` tells what was read.
+
+    Raises UsageError for an unknown or missing sensor and InputError when none of the captures could be
+    read; one bad capture among others is told in `count.problems`.
+    """
+    if sensor not in SENSORS:
+        raise UsageError(f"no sensor {sensor!r}; there are {', '.join(SENSORS)}")
+    names = [captures] if isinstance(captures, str | os.PathLike) else captures
+    found = sources.find([os.fspath(name) for name in names], count)
+    sizes = [c.size for c in found if c.size is not None]
+    total = sum(sizes) if len(sizes) == len(found) else None
+    before = 0
+    failed: list[InputError] = []
+
+    def tell(done: int) -> None:
+        if progress is not None:
+            progress(Reading(before + done, total, count))
+
+    for capture in found:
+        try:
+            for batch in _read(capture, sensor, config, count, tell):
+                count.connections += pc.sum(pc.equal(batch.connections["seg"], 0)).as_py() or 0
+                count.dns_queries += batch.dns_queries.num_rows
+                yield batch
+        except InputError as e:
+            failed.append(e)
+        before += capture.size or 0
+    if len(failed) == len(found):
+        raise sources.nothing_read(failed)
+    for failure in failed:
+        count.note(str(failure))
+
+
+def _read(
+    capture: Capture, sensor: str, config: Config, count: InputCount, tell: Callable[[int], None]
+) -> Iterator[Batch]:
+    if sensor == "zeek":
+        from hopscope.sources import zeek_run
+
+        return zeek_run.records(capture, config.network.local_nets, count, tell)
+    from hopscope import sensor as builtin
+
+    return builtin.records(capture.path, capture.name, config, count, tell)
+
+
+def _told(count: InputCount) -> dict[str, object]:
+    """What findings keep of the count, so that they say what their input lacked."""
+    return {f.name: getattr(count, f.name) for f in dataclasses.fields(count) if getattr(count, f.name) is not None}
