@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ import ibis
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from hopscope.config import setting
 from hopscope.heuristics.base import Fact, Window
@@ -57,6 +59,9 @@ class ProxyProtocol:
     proxy hop in so many words; when it is granted nothing else can be meant. Own explicit proxies
     (`[vantage] own_proxies`) are no hops. Much weaker: another protocol than TLS on 443, no SSH on 22.
 
+    Formula: `accepted_db` for a pair with a granted request, `asked_db` with a request only; `misfit_db`
+    where at least `misfit_share` of the answered connections don't speak what their port is for.
+
     Weights: a request that was granted is close to proof: 45 dB lift it over the prior by itself. A
     misfit is what 10 % of hops and 2 to 3 % of ordinary services do (assumed; capped).
     Sources: RFC 1928, RFC 9110 section 9.3.6; Zeek's analyzers.
@@ -67,7 +72,6 @@ class ProxyProtocol:
     d3fend: str = "D3-PMAD"
     group: str = "proxy"
     source: str = "RFC 1928, RFC 9110"
-    certain: bool = True
     defaults: Settings = Settings()
     facts: tuple[Fact, ...] = FACTS
 
@@ -89,7 +93,7 @@ class ProxyProtocol:
 def _requests(window: Window, settings: Settings) -> pa.Table:
     sets = window.sets
     kinds = sets.filter(sets.kind == "proxy_protocol")
-    # one pair can see several proxy protocols; the row with most connections speaks
+    # a pair that speaks several is told by one of them
     asked = kinds.group_by(list(PAIR)).agg(protocol=kinds.value.max(), asked=kinds.connections.sum())
     granted = sets.filter(sets.kind == "proxy_accepted")
     granted = granted.group_by(list(PAIR)).agg(accepted=granted.connections.sum())
@@ -116,32 +120,40 @@ def _requests(window: Window, settings: Settings) -> pa.Table:
 
 
 def _misfits(window: Window, settings: Settings) -> pa.Table:
-    s = window.samples.filter(
-        (window.samples.proto == "tcp")
-        & window.samples.port.isin(list(EXPECTED))
-        & (window.samples.orig_bytes > 0)
-        & (window.samples.resp_bytes > 0)
+    s = window.samples.filter(window.samples.proto == "tcp", window.samples.port.isin(list(EXPECTED)))
+    s = s.filter(s.orig_bytes > 0, s.resp_bytes > 0).mutate(spoken=s.service.fill_null("an unknown protocol"))
+    kinds = s.group_by([*PAIR, "spoken"]).agg(n=s.count()).to_pyarrow()
+    fits = np.array(
+        [_fits(p, v) for p, v in zip(*(kinds[k].to_pylist() for k in ("port", "spoken")), strict=True)], bool
     )
-    fits = ibis.literal(False)
-    for port, services in EXPECTED.items():
-        spoken = s.service.fill_null("")
-        fits = fits | ((s.port == port) & ibis.or_(*[spoken.contains(v) for v in sorted(services)]))
-    tally = s.mutate(fits=fits).group_by(list(PAIR)).agg(
-        answered=s.count(), asked=(~fits).sum(), protocol=s.service.fill_null("an unknown protocol").max()
-    )  # fmt: skip
-    rows = join(join(outbound(window).select(*PAIR), tally), witnesses(s)).filter(ibis._.asked > 0).to_pyarrow()
-    # a proxy request is told by `_requests`; here only what is left
-    spoken = [v or "" for v in rows["protocol"].to_pylist()]
-    plain = np.array(["socks" not in v for v in spoken], bool)
+    kinds = kinds.append_column("odd", pa.array(np.where(fits, 0, kinds["n"].to_numpy())))
+    tally = kinds.group_by(list(PAIR)).aggregate([("n", "sum"), ("odd", "sum"), ("spoken", "max")])
+    tally = tally.rename_columns([*PAIR, "answered", "asked", "protocol"]).filter(pc.field("asked") > 0)
+    if tally.num_rows == 0:
+        return _misfit_evidence(tally, np.zeros(0), settings)
+    known = outbound(window).select(*PAIR)
+    rows = join(join(known, ibis.memtable(tally)), witnesses(s)).filter(ibis._.asked.notnull()).to_pyarrow()
     share = numbers(rows, "asked") / np.maximum(numbers(rows, "answered"), 1)
-    decibans = np.where(plain & (share >= settings.misfit_share), settings.misfit_db, 0.0)
+    return _misfit_evidence(rows, np.where(share >= settings.misfit_share, settings.misfit_db, 0.0), settings)
+
+
+def _misfit_evidence(rows: pa.Table, decibans: NDArray[np.float64], settings: Settings) -> pa.Table:
+    """The evidence of services that don't fit their port."""
+    words = [f"{v} on port {p}" for v, p in zip(rows["protocol"].to_pylist(), rows["port"].to_pylist(), strict=True)]
     values = {
-        "protocol": pa.array([f"{v} on port {p}" for v, p in zip(spoken, rows["port"].to_pylist(), strict=True)]),
+        "protocol": pa.array(words, pa.string()),
         "targets": pa.nulls(rows.num_rows, pa.list_(pa.string())),
         "asked": rows["asked"].cast(pa.int64()),
         "accepted": pa.nulls(rows.num_rows, pa.int64()),
     }
     return evidence(rows, decibans, f"proxy_protocol.misfit_share = {settings.misfit_share:g}", FACTS, values)
+
+
+@functools.cache
+def _fits(port: int, spoken: str) -> bool:
+    """The services (comma-separated) fit the port; a proxy request does too, since `_requests` tells it."""
+    heard = set(spoken.split(","))
+    return bool(heard & EXPECTED[port]) or "socks" in heard
 
 
 HEURISTIC = ProxyProtocol()

@@ -1,0 +1,57 @@
+"""The exact list of heuristics: none is lost in silence, and all keep the same contract."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from hopscope import fusion, heuristics
+from hopscope.heuristics.base import EVIDENCE
+from support.windows import make_window, starts
+
+NAMES = [
+    "byte_ratio", "cadence", "known_names", "path_gap", "prevalence", "proxy_protocol", "relay_pattern", "unnamed",
+]  # fmt: skip
+
+
+def test_exactly_these_are_found() -> None:
+    assert list(heuristics.registry()) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+class TestContract:
+    def test_it_is_named_for_its_file_and_tested_in_one(self, name: str) -> None:
+        heuristic = heuristics.registry()[name]
+        module = importlib.import_module(type(heuristic).__module__)
+        assert Path(str(module.__file__)).stem == heuristic.name == name
+        assert (Path(__file__).parent / f"test_{name}.py").is_file()
+
+    def test_it_documents_itself(self, name: str) -> None:
+        heuristic = heuristics.registry()[name]
+        assert heuristic.group in fusion.CAPS
+        assert heuristic.title
+        assert heuristic.source
+        assert heuristic.d3fend.startswith("D3-")
+        doc = type(heuristic).__doc__ or ""
+        assert "Formula" in doc or "formula" in doc
+        for f in dataclasses.fields(heuristic.defaults):
+            assert f.metadata["doc"], f"{name}.{f.name} has no meaning"
+
+    def test_an_empty_window_and_an_ordinary_one(self, name: str) -> None:
+        heuristic = heuristics.registry()[name]
+        for window in (make_window(), make_window(starts=starts([0, 7, 30, 31]))):
+            table = heuristic.weigh(window, heuristic.defaults)
+            assert table.schema.names == [*EVIDENCE.names, *(f.name for f in heuristic.facts)]
+            assert table.schema.names[: len(EVIDENCE)] == EVIDENCE.names
+            assert table.select(EVIDENCE.names).schema.equals(EVIDENCE)
+
+    def test_the_same_window_gives_the_same_evidence(self, name: str) -> None:
+        heuristic = heuristics.registry()[name]
+        times = [3.0 * i + 0.1 * (i % 3) for i in range(30)]
+        tables = [heuristic.weigh(make_window(starts=starts(times)), heuristic.defaults) for _ in range(2)]
+        assert isinstance(tables[0], pa.Table)
+        assert tables[0].to_pylist() == tables[1].to_pylist()
