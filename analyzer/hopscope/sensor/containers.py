@@ -1,7 +1,8 @@
 """Capture files to chunks of raw packets: pcap and pcapng, plain or inside gzip or zstd, or from a pipe.
 
 The format is told by the first bytes, never by the name. Whatever the file's size, memory stays within a
-few times the chunk size. Packets come in the file's order, which is the order Zeek processes them in.
+few times the chunk size. Packets come in the file's order, which is the order Zeek processes them in; those of
+several interfaces in one file are put in the order of their times (see `order`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from hopscope.records import InputCount
 from hopscope.sensor import links
 from hopscope.sensor.columns import Chunk
 from hopscope.sensor.index import Walker
+from hopscope.sensor.order import Sorter
 from hopscope.sensor.pcap import FILE_HEADER, MAGICS, PcapWalker
 from hopscope.sensor.pcapng import MAGIC as PCAPNG_MAGIC
 from hopscope.sensor.pcapng import PcapngWalker
@@ -49,7 +51,7 @@ def read(
     *,
     chunk_bytes: int = CHUNK_BYTES,
 ) -> Iterator[Chunk]:
-    """The packets of one capture, chunk by chunk, in the file's order.
+    """The packets of one capture, chunk by chunk.
 
     `path` is a file, "-" for standard input, or an open binary file (need not be seekable, is not closed);
     `name` is what messages call it. `progress` is told the number of input bytes (packed, if packed) read so
@@ -59,7 +61,7 @@ def read(
     with Source(path, name, progress) as source:
         walker, head = _begin(source, name)
         seen = 0
-        for chunk, damage in _walk(source, walker, head, chunk_bytes):
+        for chunk, damage in _in_order(_walk(source, walker, head, chunk_bytes), walker):
             for warning in walker.warnings:
                 count.note(warning.line(name))
             walker.warnings.clear()
@@ -98,6 +100,25 @@ def _begin(source: Source, name: str) -> tuple[Walker, bytes]:
         if head.startswith(magic):
             raise InputError(name, f"{what}, not a capture", remedy, 0)
     raise InputError(name, "not a capture (neither pcap nor pcapng)", "give a file that tcpdump or Wireshark wrote", 0)
+
+
+def _in_order(
+    chunks: Iterator[tuple[Chunk | None, Damage | None]], walker: Walker
+) -> Iterator[tuple[Chunk | None, Damage | None]]:
+    """The same, sorted by time from where the file has several interfaces; see `order`."""
+    sorter = Sorter()
+    for chunk, damage in chunks:
+        if chunk is not None and walker.several:
+            for ready in sorter.push(chunk):
+                yield ready, None
+        elif chunk is not None:
+            yield chunk, None
+        if damage is not None:
+            for ready in sorter.flush():
+                yield ready, None
+            yield None, damage
+    for ready in sorter.flush():
+        yield ready, None
 
 
 def _walk(

@@ -19,7 +19,7 @@ from hopscope.sensor.columns import Chunk, Packets
 from hopscope.sensor.fragments import Fragment, Reassembler
 from hopscope.sensor.linklayer import to_ip
 from hopscope.sensor.splice import splice
-from hopscope.sensor.tunnels import FRAME, NOTHING, WLAN_FRAME, gre, over_udp
+from hopscope.sensor.tunnels import FRAME, NOTHING, RAW_IP, WLAN_FRAME, gre, is_ip, over_udp
 from hopscope.sensor.wire import kernel, ones_sum, sums_to_ones, u16, u32, u64
 
 MAX_TUNNELS = 4  # Zeek's Tunnel::max_depth
@@ -191,7 +191,7 @@ def _decode(  # type: ignore[no-untyped-def]
         p = offset[i]
         end = p + caplen[i]
         wire_end = p + np.int64(wirelen[i])
-        layer_link, deep, outer = np.int64(link[i]), depth[i], np.int64(-1)
+        layer_link, deep, outer = link[i], depth[i], -1
         before = row + fragments
         while True:
             p, end = to_ip(d, p, end, layer_link)
@@ -293,8 +293,8 @@ def _decode(  # type: ignore[no-untyped-def]
                 inner, q = over_udp(d, q + 8, stop, sport, dport)
             elif proto == _GRE:
                 inner, q = gre(d, q, stop)
-            else:
-                inner = 1
+            elif is_ip(d, q, stop, 4 if proto == _IPIP else 6):
+                inner = RAW_IP
             if inner == NOTHING or q >= stop:
                 break
             layer_link = _ETHERNET if inner == FRAME else _WLAN if inner == WLAN_FRAME else _RAW

@@ -32,10 +32,12 @@ class Walk(NamedTuple):
 
 
 class Walker(Protocol):
-    """Walks one file's bytes, run by run. `links` are the link types seen, `warnings` lines yet to be told."""
+    """Walks one file's bytes, run by run. `links` are the link types seen, `warnings` lines yet to be told;
+    `several` says that the file has several interfaces."""
 
     links: set[int]
     warnings: list[Damage]
+    several: bool
 
     def walk(self, data: NDArray[np.uint8], base: int) -> Walk: ...
 

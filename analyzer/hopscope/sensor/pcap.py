@@ -58,6 +58,7 @@ class PcapWalker:
         self._snap = snap if 0 < snap <= MAX_PACKET else MAX_PACKET
         self.links = {self.link}
         self.warnings: list[Damage] = []
+        self.several = False
         self._warned = False
 
     def refusal(self) -> tuple[str, str] | None:

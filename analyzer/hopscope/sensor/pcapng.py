@@ -45,6 +45,7 @@ class PcapngWalker:
     def __init__(self) -> None:
         self.links: set[int] = set()
         self.warnings: list[Damage] = []
+        self.several = False
         self._order: Literal["little", "big"] = "little"
         self._interfaces = np.zeros((8, 5), np.int64)
         self._count = 0
@@ -92,7 +93,8 @@ class PcapngWalker:
                 break
             p += size
         place[:n] += base
-        self.links.update(np.unique(link[:n]).tolist() if len(self._described() - self.links) else ())
+        if self._described() - self.links:
+            self.links.update(np.unique(link[:n]).tolist())
         return Walk(Index(offset[:n], caplen[:n], wirelen[:n], ts[:n], link[:n], place[:n]), p, damage)
 
     def unfinished(self, rest: int) -> str:
@@ -156,6 +158,7 @@ class PcapngWalker:
         row[_SHIFT], row[_UNITS] = shift, units
         row[_START] = max(-(2**33), min(start, 2**33))  # further from 1970 than any capture; keeps sums in range
         self._count += 1
+        self.several = self.several or self._count > 1
 
     def _options(self, body: bytes) -> list[tuple[int, bytes]]:
         found, p = [], 0

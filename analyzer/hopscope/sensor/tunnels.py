@@ -17,6 +17,16 @@ _GTP_PORT, _GTP_CONTROL_PORT, _GRE_PORT = 2152, 2123, 4754
 
 
 @kernel
+def is_ip(d, p, end, version):  # type: ignore[no-untyped-def]
+    """d[p:end] is one IP packet of that version (0: either) by its length, neither more nor less."""
+    if end - p < 20 or (version != 0 and d[p] >> 4 != version):
+        return False
+    if d[p] >> 4 == 4:
+        return u16(d, p + 2) == end - p
+    return d[p] >> 4 == 6 and end - p >= 40 and u16(d, p + 4) + 40 == end - p
+
+
+@kernel
 def gre(d, p, end):  # type: ignore[no-untyped-def]
     """RFC 2784, 2890 (version 0), 2637 (version 1, PPTP), ERSPAN I to III; returns (kind, start)."""
     if end - p < 4:
@@ -37,8 +47,9 @@ def gre(d, p, end):  # type: ignore[no-untyped-def]
     if version == 1:
         if protocol != 0x880B or end - start < 4:
             return NOTHING, p
-        inner = u16(d, start + 2)
-        return (RAW_IP, start + 4) if inner == 0x0021 or inner == 0x0057 else (NOTHING, p)
+        version = 4 if u16(d, start + 2) == 0x0021 else 6
+        known = version == 4 or u16(d, start + 2) == 0x0057
+        return (RAW_IP, start + 4) if known and is_ip(d, start + 4, end, version) else (NOTHING, p)
     if protocol == 0x6558:  # transparent Ethernet bridging
         return FRAME, start
     if protocol == 0x88BE:  # ERSPAN type I, or II when there is a sequence number
@@ -87,19 +98,6 @@ def _geneve(d, p):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _exact_ip(d, p, end):  # type: ignore[no-untyped-def]
-    """d[p:end] is one IP packet by its version and its length, neither more nor less."""
-    if end - p < 20:
-        return False
-    version = d[p] >> 4
-    if version == 4:
-        return u16(d, p + 2) == end - p
-    if version == 6:
-        return end - p >= 40 and u16(d, p + 4) + 40 == end - p
-    return False
-
-
-@kernel
 def _gtp(d, p, end):  # type: ignore[no-untyped-def]
     """GTP version 1 user data (3GPP TS 29.281): message type 255."""
     flags = d[p]
@@ -117,7 +115,7 @@ def _gtp(d, p, end):  # type: ignore[no-untyped-def]
                 if start > end:
                     return NOTHING, p
                 following = d[start - 1]
-    return (RAW_IP, start) if _exact_ip(d, start, end) else (NOTHING, p)
+    return (RAW_IP, start) if is_ip(d, start, end, 0) else (NOTHING, p)
 
 
 @kernel
