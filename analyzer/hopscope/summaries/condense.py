@@ -1,0 +1,165 @@
+"""Records into summary tables: Ibis expressions that DuckDB and Spark run alike.
+
+Each table is made in two steps: one row per record (or per value of a record), then the table's rule of
+`merge.RULES`. The input are records as `prepare` makes them, each (sensor, uid, seg) once.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Callable
+
+import ibis
+import ibis.expr.types as ir
+
+from hopscope.records import SEGMENT_SECONDS
+from hopscope.summaries import schema
+from hopscope.summaries.merge import BOUNDS, Bounds, reduce_all
+from hopscope.summaries.prepare import SET_KINDS
+from hopscope.summaries.schema import PAIR
+
+FLOOR_MEASURES = ("tcp_rtt", "client_rtt", "hello_rtt", "finished_rtt", "first_reply", "reply_p10")
+
+_US = 1_000_000
+_SANE_SECONDS = 1e9  # longer spans and negative ones are no measurement; they would overflow
+_HANDSHAKE = ("S1", "SF", "S2", "S3", "RSTO", "RSTR")  # conn_state after a complete TCP handshake
+_REFUSED = ("S0", "REJ", "RSTOS0", "SH")  # conn_state of TCP attempts that no handshake answered
+_ADDRESS = r"^([0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9a-fA-F]*:[0-9a-fA-F:.]+)$"  # an answer that is an address
+
+
+def condense(connections: ir.Table, dns_queries: ir.Table, bounds: Bounds = BOUNDS) -> dict[str, ir.Table]:
+    """All tables of `schema.TABLES` of some records, hour by hour.
+
+    `connections` and `dns_queries` have `prepare.CONNECTIONS` and `prepare.DNS_QUERIES`.
+    """
+    rows = {name: lift(connections) for name, lift in _LIFTS.items()}
+    return reduce_all({**rows, "names": _names(dns_queries)}, bounds)
+
+
+def established(c: ir.Table) -> ir.BooleanValue:
+    """The responder answered: for TCP a handshake or data both ways, else any packet. Never null."""
+    both = (c.orig_bytes.coalesce(0) > 0) & (c.resp_bytes.coalesce(0) > 0)
+    tcp = c.conn_state.coalesce("").isin(_HANDSHAKE) | both
+    return (c.proto == "tcp").ifelse(tcp, c.resp_pkts.coalesce(0) > 0)
+
+
+def failed(c: ir.Table) -> ir.BooleanValue:
+    """Refused or never answered, at the connection's end. Never null."""
+    unanswered = (c.resp_pkts.coalesce(0) == 0) & (c.orig_pkts.coalesce(0) > 0)
+    return c.final.coalesce(False) & (c.proto == "tcp").ifelse(c.conn_state.coalesce("").isin(_REFUSED), unanswered)
+
+
+def _pairs(c: ir.Table) -> ir.Table:
+    began = c.ts_us + c.seg.cast("int64") * (SEGMENT_SECONDS * _US)
+    return c.select(
+        *PAIR, "hour", "client_local", "server_local",
+        connections=_one(c.seg == 0), segments=ibis.literal(1, "int64"),
+        established=_one((c.seg == 0) & established(c)), failed=_one(failed(c)),
+        orig_bytes=c.seg_orig_bytes, resp_bytes=c.seg_resp_bytes,
+        orig_pkts=c.seg_orig_pkts, resp_pkts=c.seg_resp_pkts,
+        open_us=ibis.greatest(c.end_us - began, 0), first_us=c.ts_us, last_us=c.end_us,
+    )  # fmt: skip
+
+
+def _samples(c: ir.Table) -> ir.Table:
+    return c.select(*schema.TABLES["samples"].names)
+
+
+def _floors(c: ir.Table) -> ir.Table:
+    long = _long(c, {m: c[m] for m in FLOOR_MEASURES}, "measure", "value")
+    long = long.mutate(value_us=_microseconds(long.value))
+    return long.filter(long.value_us.notnull()).select(*schema.TABLES["floors"].names)
+
+
+def _rhythm(c: ir.Table) -> ir.Table:
+    first = c.filter(c.seg == 0)
+    slot = _whole(first.ts_us, schema.RHYTHM_SECONDS * _US)
+    return first.select(*PAIR, "hour", slot=slot, connections=ibis.literal(1, "int64"))
+
+
+def _starts(c: ir.Table) -> ir.Table:
+    return c.filter(c.seg == 0).select(*schema.TABLES["starts"].names)
+
+
+def _sets(c: ir.Table) -> ir.Table:
+    accepted = c.proxy_accepted.ifelse("true", c.proxy_accepted.isnull().ifelse(ibis.null("string"), "false"))
+    values = {kind: accepted if kind == "proxy_accepted" else c[kind] for kind in SET_KINDS}
+    long = _long(c, values, "kind", "value")
+    by = [*PAIR, "hour", "kind", "value"]  # grouped before hashing: values repeat, hashing is dear
+    distinct = long.aggregate(connections=_one(long.seg == 0).sum(), uid=long.uid.min(), by=by)
+    return distinct.mutate(hash=_text_hash(distinct.value))
+
+
+def _long(c: ir.Table, values: dict[str, ir.Value], key: str, value: str) -> ir.Table:
+    """One row for each of a record's `values` that is not null; `key` holds its name."""
+    wide = c.filter(ibis.or_(*(v.notnull() for v in values.values())))
+    wide = wide.select(*PAIR, "hour", "uid", "seg", **values, **{key: ibis.literal(list(values)).unnest()})
+    long = wide.mutate(**{value: wide[key].cases(*((n, wide[n]) for n in values))})
+    return long.filter(long[value].notnull())
+
+
+def _legs(c: ir.Table) -> ir.Table:
+    answered = c.filter(c.proto.isin(("tcp", "udp")) & established(c))  # only what was answered can relay
+    return _leg(answered, "accept").union(_leg(answered, "connect"))
+
+
+def _leg(c: ir.Table, role: str) -> ir.Table:
+    """The connections as the monitored host sees them that accepted (the server) or connected (the client)."""
+    accepts = role == "accept"
+    own, peer = ("server", "client") if accepts else ("client", "server")
+    port, peer_port = ("port", "client_port") if accepts else ("client_port", "port")
+    into, out = ("seg_orig_bytes", "seg_resp_bytes") if accepts else ("seg_resp_bytes", "seg_orig_bytes")
+    c = c.filter(c[f"{own}_local"])
+    seen = {
+        "host": c[own], "own_port": c[port], "peer": c[peer], "peer_port": c[peer_port],
+        "peer_local": c[f"{peer}_local"], "role": ibis.literal(role), "start_us": c.ts_us,
+        "bucket": _whole(c.ts_us, schema.LEG_BUCKET_SECONDS * _US),
+        "in_bytes": c[into], "out_bytes": c[out],
+    }  # fmt: skip
+    return c.select(**{n: seen[n] if n in seen else c[n] for n in schema.TABLES["legs"].names})
+
+
+def _leg_buckets(c: ir.Table) -> ir.Table:
+    return _legs(c).select("sensor", "host", "hour", "bucket", rows=ibis.literal(1, "int64"))
+
+
+_LIFTS: dict[str, Callable[[ir.Table], ir.Table]] = {
+    "pairs": _pairs, "samples": _samples, "floors": _floors, "rhythm": _rhythm, "starts": _starts, "sets": _sets,
+    "legs": _legs, "leg_buckets": _leg_buckets,
+}  # fmt: skip
+
+
+def _names(q: ir.Table) -> ir.Table:
+    answered = q.filter(q.name.notnull() & (q.answers.length() > 0))
+    at_us = answered.ts_us + _microseconds(answered.rtt).coalesce(0)
+    ttls = answered.ttls.coalesce(ibis.literal([], "array<float64>"))
+    each = answered.select("sensor", "client", "name", "hour", at_us=at_us, answer=answered.answers.zip(ttls).unnest())
+    led = each.select(
+        "sensor", "client", "name", "hour", address=each.answer.f1,
+        first_us=each.at_us, last_us=each.at_us, until_us=each.at_us + _microseconds(each.answer.f2).coalesce(0),
+        answers=ibis.literal(1, "int64"),
+    )  # fmt: skip
+    return led.filter(led.address.re_search(_ADDRESS)).select(*schema.TABLES["names"].names)
+
+
+def _one(condition: ir.BooleanValue) -> ir.IntegerValue:
+    return condition.cast("int64")
+
+
+def _whole(us: ir.IntegerValue, unit_us: int) -> ir.IntegerValue:
+    """us // unit_us without a rounded quotient: engines divide integers as floating-point numbers."""
+    return ((us - us % unit_us) / unit_us).cast("int64")
+
+
+def _microseconds(seconds: ir.FloatingValue) -> ir.IntegerValue:
+    """Whole microseconds; null where the value is no sane span of time."""
+    return (seconds.between(0, _SANE_SECONDS).ifelse(seconds, ibis.null("float64")) * _US).round().cast("int64")
+
+
+def _text_hash(text: ir.StringValue) -> ir.IntegerValue:
+    """28 bits of the text's MD5, digit by digit: engines turn hexadecimal into numbers in their own ways."""
+    digest = text.hexdigest("md5")
+    hexadecimal = ibis.literal("0123456789abcdef")
+    digits = [hexadecimal.find(digest.substr(at, 1)) * 16 ** (6 - at) for at in range(7)]
+    return functools.reduce(operator.add, digits).cast("int64")

@@ -1,0 +1,98 @@
+"""DuckDB as the engine of the summaries: the expressions' SQL, made once per process, run over Arrow tables."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import duckdb
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from hopscope.summaries import prepare, schema, window
+from hopscope.summaries.condense import condense
+from hopscope.summaries.merge import Bounds, reduce_all
+
+Tables = Mapping[str, pa.Table]
+
+CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "python_enable_replacements": "false"
+}  # a table is one that was registered, never a Python variable
+
+
+def connect() -> duckdb.DuckDBPyConnection:
+    """A DuckDB database in memory."""
+    return duckdb.connect(":memory:", config=CONFIG)
+
+
+def run(
+    con: duckdb.DuckDBPyConnection, sql: Mapping[str, str], inputs: Tables, schemas: Mapping[str, pa.Schema]
+) -> dict[str, pa.Table]:
+    """The results of `sql` (by name) over `inputs`, as Arrow tables of `schemas`."""
+    with _registered(con, inputs):
+        return {name: con.sql(query).to_arrow_table().cast(schemas[name]) for name, query in sql.items()}
+
+
+def store(
+    con: duckdb.DuckDBPyConnection,
+    sql: Mapping[str, str],
+    inputs: Tables,
+    schemas: Mapping[str, pa.Schema],
+    prefix: str,
+) -> None:
+    """Store the results of `sql` over `inputs` as tables of `con`, named `prefix` and their name."""
+    with _registered(con, inputs):
+        for name, query in sql.items():
+            with _registered(con, {"empty": schemas[name].empty_table()}):
+                con.execute(f'CREATE TABLE "{prefix}{name}" AS FROM empty')
+            con.execute(f'INSERT INTO "{prefix}{name}" {query}')  # names and SQL are our own
+
+
+@functools.cache
+def condense_sql(bounds: Bounds) -> dict[str, str]:
+    """SQL of `condense` over tables named connections and dns_queries."""
+    connections = _unbound("connections", prepare.CONNECTIONS)
+    return _sql(condense(connections, _unbound("dns_queries", prepare.DNS_QUERIES), bounds))
+
+
+@functools.cache
+def merge_sql(bounds: Bounds) -> dict[str, str]:
+    """SQL that merges the parts that lie together in tables named as in `schema.TABLES`."""
+    return _sql(reduce_all(_summaries(), bounds))
+
+
+@functools.cache
+def window_sql() -> dict[str, str]:
+    """SQL of `window.join_hours` over tables named as in `schema.TABLES`."""
+    return _sql(window.join_hours(_summaries()))
+
+
+@functools.cache
+def first_seen_sql() -> dict[str, str]:
+    """SQL of `window.first_seen` over the tables pairs and names of `schema.TABLES`, and `known`."""
+    return _sql({"first_seen": window.first_seen(_summaries(), _unbound("known", window.FIRST_SEEN))})
+
+
+@contextmanager
+def _registered(con: duckdb.DuckDBPyConnection, tables: Tables) -> Iterator[None]:
+    for name, table in tables.items():
+        con.register(name, table)
+    try:
+        yield
+    finally:
+        for name in tables:
+            con.unregister(name)
+
+
+def _summaries() -> dict[str, ir.Table]:
+    return {name: _unbound(name, columns) for name, columns in schema.TABLES.items()}
+
+
+def _unbound(name: str, columns: pa.Schema) -> ir.Table:
+    return ibis.table(ibis.Schema.from_pyarrow(columns), name=name)
+
+
+def _sql(expressions: Mapping[str, ir.Table]) -> dict[str, str]:
+    return {name: str(ibis.to_sql(e, dialect="duckdb", pretty=False)) for name, e in expressions.items()}

@@ -1,0 +1,137 @@
+"""Records as condensing takes them: the columns it needs, and those that engines would compute each in their own way.
+
+Times as int64 microseconds, a hash of what identifies a record, and names without case and port are
+computed here, in Arrow and NumPy, before an engine sees the records: so that DuckDB and Spark condense
+the same numbers, and so that a replayed record is known by its hash.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from hopscope.records import CONNECTION_SCHEMA, DNS_QUERY_SCHEMA
+
+HOUR_US = 3_600_000_000
+
+SET_KINDS = (
+    "service", "ja4", "server_hello", "cert_sha256", "cert_subject", "ssh_host_key", "ssh_server", "alpn",
+    "user_agent", "proxy_protocol", "proxy_target", "proxy_accepted", "leaked_far_end",
+)  # fmt: skip
+RENAMED = {
+    "orig_h": "client", "orig_p": "client_port", "resp_h": "server", "resp_p": "port",
+    "local_orig": "client_local", "local_resp": "server_local",
+}  # fmt: skip
+ADDED = pa.schema(
+    [
+        ("name", pa.string()),  # what was asked for, lower case, without port; null when nothing was
+        ("ts_us", pa.int64()),  # ts in microseconds since the epoch
+        ("end_us", pa.int64()),  # seg_end; DNS: ts
+        ("hour", pa.int64()),  # epoch hour of end_us
+        ("hash", pa.int64()),  # of (sensor, uid, seg); DNS: of (sensor, uid, ts, query, qtype); never negative
+    ]
+)
+_USED = (
+    "sensor", *RENAMED, "proto", "uid", "seg", "final", "conn_state", "orig_bytes", "resp_bytes", "orig_pkts",
+    "resp_pkts", "seg_orig_bytes", "seg_resp_bytes", "seg_orig_pkts", "seg_resp_pkts", "duration",
+    "tcp_rtt", "client_rtt", "hello_rtt", "finished_rtt", "first_reply", "reply_p10", "replies", "pause",
+    "first_speaker", "first_len", "first_bits", "first_printable", "first_run", "first_head_printable", "tls_sizes",
+    "on_starts", *SET_KINDS,
+)  # fmt: skip
+CONNECTIONS = pa.schema([*(CONNECTION_SCHEMA.field(c).with_name(RENAMED.get(c, c)) for c in _USED), *ADDED])
+DNS_QUERIES = pa.schema(
+    [*(DNS_QUERY_SCHEMA.field(c) for c in ("sensor", "client", "uid", "answers", "ttls", "rtt")), *ADDED]
+)
+
+_SEED = np.uint64(0x9E3779B97F4A7C15)
+_PRIME = np.uint64(0xFF51AFD7ED558CCD)  # the multipliers of MurmurHash3's finaliser
+_PRIME2 = np.uint64(0xC4CEB9FE1A85EC53)
+_PORT = r"^(\[[^\]]*\]|[^:]*):[0-9]*$"  # host:port or [v6]:port, not a bare IPv6 address
+
+
+def prepare_connections(connections: pa.Table) -> pa.Table:
+    """Connections of CONNECTION_SCHEMA as the columns of CONNECTIONS."""
+    name = pc.coalesce(_host(connections["proxy_target"]), _lower(connections["sni"]), _host(connections["http_host"]))
+    identity = hash_rows(connections["sensor"], connections["uid"], connections["seg"])
+    return _with(connections.select(_USED), CONNECTIONS, name, connections["ts"], connections["seg_end"], identity)
+
+
+def prepare_dns(queries: pa.Table) -> pa.Table:
+    """DNS queries of DNS_QUERY_SCHEMA as the columns of DNS_QUERIES."""
+    identity = hash_rows(
+        queries["sensor"], queries["uid"], pc.cast(queries["ts"], pa.int64()), queries["query"], queries["qtype"]
+    )
+    used = queries.select(DNS_QUERIES.names[: -len(ADDED)])
+    return _with(used, DNS_QUERIES, _lower(queries["query"]), queries["ts"], queries["ts"], identity)
+
+
+def hash_rows(*columns: pa.ChunkedArray) -> NDArray[np.int64]:
+    """A hash of each row's values, 63 bits, the same on every machine. Null hashes as the empty text or 0."""
+    h = np.full(len(columns[0]), _SEED, dtype=np.uint64)
+    for column in columns:
+        array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+        if pa.types.is_string(array.type):
+            _absorb_text(h, array)
+        else:
+            _absorb(h, array.fill_null(0).cast(pa.int64()).to_numpy(zero_copy_only=False).view(np.uint64))
+    h ^= h >> np.uint64(33)
+    h *= _PRIME2
+    h ^= h >> np.uint64(33)
+    return (h >> np.uint64(1)).view(np.int64)
+
+
+def _with(
+    used: pa.Table,
+    schema: pa.Schema,
+    name: pa.ChunkedArray,
+    ts: pa.ChunkedArray,
+    end: pa.ChunkedArray,
+    identity: NDArray[np.int64],
+) -> pa.Table:
+    end_us = pc.cast(end, pa.int64())
+    added = (name, pc.cast(ts, pa.int64()), end_us, pc.divide(end_us, HOUR_US), pa.array(identity))
+    return pa.Table.from_arrays([*used.columns, *added], schema=schema)
+
+
+def _lower(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    text = pc.utf8_lower(column)
+    return pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
+
+
+def _host(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    text = _lower(column)
+    if text.null_count == len(text):
+        return text
+    with_port = pc.match_substring_regex(text, _PORT)
+    text = pc.if_else(with_port, pc.replace_substring_regex(text, r":[0-9]*$", ""), text)
+    return pc.replace_substring_regex(text, r"^\[|\]$", "")
+
+
+def _absorb(h: NDArray[np.uint64], words: NDArray[np.uint64]) -> None:
+    h ^= words
+    h *= _PRIME
+    h ^= h >> np.uint64(29)
+
+
+def _absorb_text(h: NDArray[np.uint64], array: pa.Array) -> None:
+    """Mix the bytes of each text into `h`, eight at a time, then its length."""
+    if not len(array):
+        return
+    array = array.fill_null("")
+    _, offsets_buffer, data_buffer = array.buffers()
+    offsets = np.frombuffer(offsets_buffer, np.int32)[array.offset : array.offset + len(array) + 1].astype(np.int64)
+    raw = np.frombuffer(data_buffer, np.uint8)[: offsets[-1]] if data_buffer else np.empty(0, np.uint8)
+    data = np.concatenate([raw, np.zeros(8, np.uint8)])  # so that the last word can be read whole
+    words = np.ndarray((len(data) - 7,), "<u8", data.tobytes(), 0, (1,))  # the word at every byte
+    start, length = offsets[:-1], np.diff(offsets)
+    for at in range(0, int(length.max(initial=0)), 8):
+        rows = np.flatnonzero(length > at)
+        word = words[start[rows] + at]
+        missing = np.maximum(8 - (length[rows] - at), 0).astype(np.uint64) * np.uint64(8)
+        word &= np.uint64(0xFFFFFFFFFFFFFFFF) >> missing
+        part = h[rows]
+        _absorb(part, word)
+        h[rows] = part
+    _absorb(h, length.astype(np.uint64))

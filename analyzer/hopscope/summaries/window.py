@@ -1,0 +1,99 @@
+"""The window: the summaries of its hours joined, as the tables that heuristics read.
+
+Expressions only, for every engine; `hours.Summaries` runs them on DuckDB over the hours it holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from hopscope.config import VantageSettings
+from hopscope.heuristics.base import Window
+from hopscope.summaries import merge, schema
+from hopscope.summaries.prepare import HOUR_US
+
+TABLES: dict[str, pa.Schema] = {
+    name: columns if name == "legs" else columns.remove(columns.get_field_index("hour"))
+    for name, columns in schema.TABLES.items()
+    if name != "leg_buckets"
+}
+"""The window's tables: those of `schema.TABLES` without `hour`, which only legs keep."""
+
+FIRST_SEEN = pa.schema(
+    [("kind", pa.string()), ("value", pa.string()), ("first_us", pa.int64()), ("last_us", pa.int64())]
+)
+
+
+def window(
+    summaries: Mapping[str, ir.Table],
+    start_us: int,
+    end_us: int,
+    vantage: VantageSettings,
+    known: ir.Table | None = None,
+    history_us: int | None = None,
+) -> Window:
+    """The window over the hours that overlap [start_us, end_us), of merged summaries (`merge.merge`).
+
+    All hours of `summaries` count for `first_seen`, together with `known` (of FIRST_SEEN), what was
+    condensed earlier. `history_us` is the earliest time known, `start_us` unless given.
+    """
+    within = {name: table.filter(table.hour.between(*hours_of(start_us, end_us))) for name, table in summaries.items()}
+    seen = first_seen(summaries, known)
+    return Window(
+        **join_hours(within),
+        first_seen=seen.select("kind", "value", "first_us"),
+        start_us=start_us,
+        end_us=end_us,
+        history_us=start_us if history_us is None else history_us,
+        vantage=vantage,
+    )
+
+
+def hours_of(start_us: int, end_us: int) -> tuple[int, int]:
+    """The first and the last epoch hour that overlap [start_us, end_us)."""
+    return start_us // HOUR_US, max(start_us, end_us - 1) // HOUR_US
+
+
+def join_hours(summaries: Mapping[str, ir.Table]) -> dict[str, ir.Table]:
+    """The tables of TABLES over all hours of `summaries`.
+
+    Sums, floors and sets are those of the whole window; samples and starts are what each hour kept, so
+    that a busy hour doesn't push out a quiet one.
+    """
+    joined = {name: merge.reduce(name, summaries[name], hours=False) for name in merge.RULES if name in TABLES}
+    return {**joined, "legs": relaying(summaries["legs"])}
+
+
+def relaying(legs: ir.Table) -> ir.Table:
+    """The legs of hosts that could have relayed: they accepted one and made one with different peers."""
+    hosts = legs.aggregate(
+        accepts=(legs.role == "accept").any(),
+        connects=(legs.role == "connect").any(),
+        least=legs.peer.min(),
+        most=legs.peer.max(),
+        by=["sensor", "host"],
+    )
+    hosts = hosts.filter(hosts.accepts, hosts.connects, hosts.least != hosts.most)
+    return legs.semi_join(hosts, ["sensor", "host"])
+
+
+def first_seen(summaries: Mapping[str, ir.Table], known: ir.Table | None = None) -> ir.Table:
+    """First and last time of every name and every address that was connected to or resolved (FIRST_SEEN).
+
+    A name counts from the first connection that asked for it or DNS answer that told it.
+    """
+    parts = [known.select(*FIRST_SEEN.names)] if known is not None else []
+    for table, name, address in (("pairs", "name", "server"), ("names", "name", "address")):
+        t = summaries[table]
+        for kind, column in (("name", name), ("address", address)):
+            parts.append(
+                t.filter(t[column].notnull()).select(
+                    kind=ibis.literal(kind), value=t[column], first_us=t.first_us, last_us=t.last_us
+                )
+            )
+    seen = merge.union(parts)
+    return seen.aggregate(first_us=seen.first_us.min(), last_us=seen.last_us.max(), by=["kind", "value"])
