@@ -173,6 +173,9 @@ def run(arguments: list[str]) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a name must not stop the output where locales are poor
     try:
+        if not arguments:
+            commands.main(["--help"], prog_name="hopscope", standalone_mode=False)
+            return USAGE
         code: Any = commands.main(arguments, prog_name="hopscope", standalone_mode=False)
         sys.stdout.flush()
         return int(code or NOTHING)

@@ -54,7 +54,20 @@ def read(directory: Path, local_nets: Sequence[str]) -> Batch:
     logs = {name: _log(directory / f"{name}.log", columns) for name, columns in LOGS.items()}
     conn = directory / "conn.log"
     mark = hashlib.blake2b(conn.read_bytes() if conn.exists() else b"", digest_size=4).hexdigest()
-    return Batch(_connections(logs, mark, local_nets), _dns_queries(logs["dns"], mark))
+    return Batch(
+        _batch(CONNECTION_SCHEMA, _known_of_connections(logs, mark, local_nets), len(logs["conn"])),
+        _batch(DNS_QUERY_SCHEMA, _known_of_dns(logs["dns"], mark), len(logs["dns"])),
+    )
+
+
+def filled() -> tuple[list[str], list[str]]:
+    """The fields of Connection and of DnsQuery that this source fills, in the records' order."""
+    none = {name: pa.schema(list(columns.items())).empty_table() for name, columns in LOGS.items()}
+    connection, dns_query = _known_of_connections(none, "", ()), _known_of_dns(none["dns"], "")
+    return (
+        [name for name in CONNECTION_SCHEMA.names if name in connection],
+        [name for name in DNS_QUERY_SCHEMA.names if name in dns_query],
+    )
 
 
 def _log(path: Path, columns: dict[str, pa.DataType]) -> pa.Table:
@@ -67,10 +80,10 @@ def _log(path: Path, columns: dict[str, pa.DataType]) -> pa.Table:
     return pa.json.read_json(path, parse_options=options, read_options=blocks).select(schema.names).combine_chunks()
 
 
-def _connections(logs: dict[str, pa.Table], mark: str, local_nets: Sequence[str]) -> pa.RecordBatch:
+def _known_of_connections(logs: dict[str, pa.Table], mark: str, local_nets: Sequence[str]) -> dict[str, Any]:
     conn = logs["conn"]
     ssl, http, ssh, socks = (_first_of(logs[name], conn["uid"]) for name in ("ssl", "http", "ssh", "socks"))
-    known: dict[str, Any] = {
+    return {
         **{name: conn[name] for name in conn.schema.names if name in CONNECTION_SCHEMA.names},
         "ts": _time(conn["ts"]),
         "uid": _marked(conn["uid"], mark),
@@ -95,11 +108,10 @@ def _connections(logs: dict[str, pa.Table], mark: str, local_nets: Sequence[str]
         "ssh_server": ssh["server"],
         **_proxying(http, socks),
     }
-    return _batch(CONNECTION_SCHEMA, known, len(conn)).sort_by([("ts", "ascending"), ("uid", "ascending")])
 
 
-def _dns_queries(dns: pa.Table, mark: str) -> pa.RecordBatch:
-    known = {
+def _known_of_dns(dns: pa.Table, mark: str) -> dict[str, Any]:
+    return {
         "ts": _time(dns["ts"]),
         "uid": _marked(dns["uid"], mark),
         "sensor": pa.repeat(SENSOR, len(dns)),
@@ -112,17 +124,17 @@ def _dns_queries(dns: pa.Table, mark: str) -> pa.RecordBatch:
         "ttls": dns["TTLs"],
         "rtt": dns["rtt"],
     }
-    return _batch(DNS_QUERY_SCHEMA, known, len(dns)).sort_by([("ts", "ascending"), ("uid", "ascending")])
 
 
 def _batch(schema: pa.Schema, known: dict[str, Any], rows: int) -> pa.RecordBatch:
-    """The known columns in the schema's types and order, the others null."""
+    """The known columns in the schema's types and order, the others null; rows in order of time."""
     columns = []
     for field in schema:
         column = known.get(field.name)
         column = pa.nulls(rows, field.type) if column is None else column.cast(field.type)
         columns.append(column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column)
-    return pa.RecordBatch.from_arrays(columns, schema=schema)
+    batch = pa.RecordBatch.from_arrays(columns, schema=schema)
+    return batch.sort_by([("ts", "ascending"), ("uid", "ascending")])
 
 
 def _first_of(log: pa.Table, uids: pa.ChunkedArray) -> pa.Table:
