@@ -14,15 +14,16 @@ from hopscope.sensor.dissect.stream import dissect as _stream
 __all__ = ["Facts", "tcp", "udp"]
 
 
-def tcp(orig: bytes, resp: bytes, orig_p: int, resp_p: int) -> Facts:
+def tcp(orig: bytes, resp: bytes, orig_p: int, resp_p: int, partial: bool = False) -> Facts:
     """Facts of a TCP connection from the first contiguous bytes of each direction (either may be empty).
 
-    Where the content says that the responder is the client (`flipped`), client and server have changed
-    places in everything else said, offsets included.
+    `partial` says that its start wasn't seen (no SYN): Zeek gives most services to none of these, the
+    other facts stay. Where the content says that the responder is the client (`flipped`), client and
+    server have changed places in everything else said, offsets included.
     """
-    return _stream(orig, resp, orig_p, resp_p)
+    return _stream(orig, resp, resp_p, partial)
 
 
 def udp(orig: list[bytes], resp: list[bytes], orig_p: int, resp_p: int) -> Facts:
     """Facts of a UDP connection from the payloads of the first datagrams of each direction."""
-    return _datagrams(orig, resp, orig_p, resp_p)
+    return _datagrams(orig, resp, resp_p)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 
 from hopscope.sensor.dissect.facts import Facts
+from hopscope.sensor.dissect.step import Step
 from hopscope.sensor.dissect.text import LINE_LIMIT, text
+from hopscope.sensor.dissect.websocket import websocket
 
 PORTS = frozenset((80, 81, 631, 1080, 3128, 8000, 8080, 8888))  # Zeek listens there without a known method
 MAX_LEADING = 8  # empty lines before a request that are let pass
 
 _METHODS = re.compile(
-    rb"(?:OPTIONS|GET|HEAD|POST|PUT|DELETE|TRACE|CONNECT|PROPFIND|PROPPATCH|MKCOL|COPY|MOVE|LOCK|UNLOCK|"
+    rb"\s{0,64}(?:OPTIONS|GET|HEAD|POST|PUT|DELETE|TRACE|CONNECT|PROPFIND|PROPPATCH|MKCOL|COPY|MOVE|LOCK|UNLOCK|"
     rb"VERSION-CONTROL|REPORT|CHECKOUT|CHECKIN|UNCHECKOUT|MKWORKSPACE|UPDATE|LABEL|MERGE|BASELINE-CONTROL|MKACTIVITY|"
     rb"ORDERPATCH|ACL|PATCH|SEARCH|BCOPY|BDELETE|BMOVE|BPROPFIND|BPROPPATCH|NOTIFY|POLL|SUBSCRIBE|UNSUBSCRIBE|"
     rb"X-MS-ENUMATTS|RPC_OUT_DATA|RPC_IN_DATA)"
@@ -22,8 +24,8 @@ _HEADER = re.compile(rb"([!-9;-~]+)[ \t]*:[ \t]*(.*)")
 _AUTHORITY = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://([^/?#\s]*)")
 
 
-class Exchange:
-    """What the caller needs beyond the facts: the answer's status (0 unseen) and both heads' ends."""
+class _Answer:
+    """The answer's status (0 unseen), what it upgrades to, and where both heads end."""
 
     __slots__ = ("request_end", "response_end", "status", "upgrade")
 
@@ -31,58 +33,58 @@ class Exchange:
         self.request_end: int | None = None
         self.response_end: int | None = None
         self.status = 0
-        self.upgrade = ""
+        self.upgrade = b""
+
+    def inner(self) -> tuple[int, int] | None:
+        """Where both sides go on after their heads; None while one of them isn't through."""
+        if self.request_end is None or self.response_end is None:
+            return None
+        return self.request_end, self.response_end
 
 
-def http(facts: Facts, client: bytes, server: bytes, resp_p: int, client_at: int = 0, server_at: int = 0) -> bool:
-    """Fill `facts` from an HTTP/1 exchange at the two offsets; whether it is one.
+def http(facts: Facts, client: bytes, server: bytes, resp_p: int) -> Step | None:
+    """Fill `facts` from an HTTP/1 exchange at the streams' starts; None when it is none.
 
-    It is when the first line is a request and the server's first line, where there is one, a status
-    line. `inner` is set where a CONNECT was granted or the connection became a WebSocket.
+    It is one when the first line is a request and the server's first line, where there is one, a status
+    line. What a granted CONNECT or a WebSocket carries is the next layer.
     """
-    request = _request_line(client, client_at, resp_p, server, server_at)
+    request = _request_line(client, resp_p, server)
     if request is None:
-        return False
+        return None
     method, target, version, pos = request
-    exchange = Exchange()
-    answered = _response(exchange, server, server_at)
-    if not answered and version:
-        return False
-    headers, exchange.request_end = _headers(client, pos)
+    answer = _Answer()
+    if not _response(answer, server) and version:
+        return None
+    headers, answer.request_end = _headers(client, pos)
     if facts.http_method is None:
         facts.http_method = text(method)
         facts.user_agent = _shown(headers.get(b"user-agent"), LINE_LIMIT)
         facts.http_host = _host(target, headers)
     if method.upper() == b"CONNECT":
-        _connect(facts, target, exchange)
-    elif exchange.status == 101 and exchange.upgrade == "websocket":
-        _inner(facts, exchange)
-    return True
+        return _connect(facts, target, answer)
+    inner = answer.inner()
+    if answer.status == 101 and answer.upgrade == b"websocket" and inner is not None:
+        frames = websocket(client[inner[0] :], server[inner[1] :])
+        if frames is not None:
+            return Step(("http", *frames.services), frames.at, frames.streams)
+    return Step(("http",))
 
 
-def is_request(stream: bytes, pos: int = 0) -> bool:
-    """The stream goes on with a request of a known method."""
-    return _METHODS.match(stream, _skip_space(stream, pos)) is not None
+def is_request(stream: bytes) -> bool:
+    """The stream starts with a request of a known method."""
+    return _METHODS.match(stream) is not None
 
 
-def is_response(stream: bytes, pos: int = 0) -> bool:
-    """The stream goes on with a status line."""
-    return _STATUS.match(stream, pos) is not None
+def is_response(stream: bytes) -> bool:
+    """The stream starts with a status line."""
+    return _STATUS.match(stream) is not None
 
 
-def _skip_space(stream: bytes, pos: int) -> int:
-    end = min(len(stream), pos + 64)
-    while pos < end and stream[pos] in b" \t\r\n\f\v":
-        pos += 1
-    return pos
-
-
-def _request_line(
-    client: bytes, at: int, port: int, server: bytes, server_at: int
-) -> tuple[bytes, bytes, bool, int] | None:
+def _request_line(client: bytes, port: int, server: bytes) -> tuple[bytes, bytes, bool, int] | None:
     """Method, target, whether a version stands there, and the offset past the line."""
-    if not (is_request(client, at) or port in PORTS or is_response(server, server_at)):
+    if not (is_request(client) or port in PORTS or is_response(server)):
         return None
+    at = 0
     for _ in range(MAX_LEADING):
         end = client.find(b"\n", at)
         if end < 0:
@@ -105,18 +107,18 @@ def _request_line(
     return method, parts[0] if parts else b"", versioned, at
 
 
-def _response(exchange: Exchange, server: bytes, at: int) -> bool:
+def _response(answer: _Answer, server: bytes) -> bool:
     """Read the status line and head; False when the server says something else."""
-    if len(server) <= at:
+    if not server:
         return True
-    end = server.find(b"\n", at)
-    match = _STATUS.match(server, at)
+    end = server.find(b"\n")
+    match = _STATUS.match(server)
     if match is None:
         # an unfinished first line may still become one
-        return end < 0 and b"HTTP/".startswith(server[at : at + 5].upper()[:5])
-    headers, exchange.response_end = _headers(server, end + 1 if end >= 0 else len(server))
-    exchange.status = int(match.group(1))
-    exchange.upgrade = headers.get(b"upgrade", b"").decode("latin-1").strip().lower()
+        return end < 0 and b"HTTP/".startswith(server[:5].upper())
+    headers, answer.response_end = _headers(server, end + 1 if end >= 0 else len(server))
+    answer.status = int(match.group(1))
+    answer.upgrade = headers.get(b"upgrade", b"").strip().lower()
     return True
 
 
@@ -146,15 +148,11 @@ def _host(target: bytes, headers: dict[bytes, bytes]) -> str | None:
     return _shown(headers.get(b"host"), 255)
 
 
-def _connect(facts: Facts, target: bytes, exchange: Exchange) -> None:
+def _connect(facts: Facts, target: bytes, answer: _Answer) -> Step:
     facts.proxy_protocol = "http-connect"
     facts.proxy_target = text(target) or None
-    if exchange.status >= 200:
-        facts.proxy_accepted = exchange.status < 300
+    if answer.status >= 200:
+        facts.proxy_accepted = answer.status < 300
         if facts.proxy_accepted:
-            _inner(facts, exchange)
-
-
-def _inner(facts: Facts, exchange: Exchange) -> None:
-    if exchange.request_end is not None and exchange.response_end is not None:
-        facts.inner = exchange.request_end, exchange.response_end
+            return Step(("http",), answer.inner())
+    return Step(("http",))

@@ -6,6 +6,7 @@ from ipaddress import IPv6Address
 from struct import Struct
 
 from hopscope.sensor.dissect.facts import Facts
+from hopscope.sensor.dissect.step import Step
 from hopscope.sensor.dissect.text import text
 
 USER_PASSWORD = 2
@@ -15,48 +16,47 @@ MAX_USER = 255  # bytes looked at for the end of a SOCKS 4 user or host name
 _SHORT = Struct(">H")
 
 
-def socks(facts: Facts, client: bytes, server: bytes) -> bool:
-    """Fill `facts` from a SOCKS exchange at the streams' starts; whether the final reply was seen.
+def socks(facts: Facts, client: bytes, server: bytes) -> Step | None:
+    """Fill `facts` from a SOCKS exchange at the streams' starts; None when it is none.
 
     The proxy fields are filled as soon as the client's request is whole and nothing the server said
-    contradicts it; `inner` when both sides are through.
+    contradicts it; the final reply confirms the service, and the relayed streams are the next layer.
     """
-    if not client or len(client) < 2:
-        return False
+    if len(client) < 2:
+        return None
     if client[0] == 5:
         return _socks5(facts, client, server)
-    return client[0] == 4 and _socks4(facts, client, server)
+    return _socks4(facts, client, server) if client[0] == 4 else None
 
 
-def _socks4(facts: Facts, client: bytes, server: bytes) -> bool:
+def _socks4(facts: Facts, client: bytes, server: bytes) -> Step | None:
     if len(client) < 9 or client[1] not in (1, 2):
-        return False
+        return None
     end = client.find(0, 8, 8 + MAX_USER + 1)
     if end < 0:
-        return False
+        return None
     host = ".".join(map(str, client[4:8]))
     pos = end + 1
     if client[4:7] == b"\0\0\0":  # 4a: the name follows (Zeek reads one for 0.0.0.0 too)
         end = client.find(0, pos, pos + MAX_USER + 1)
         if end < 0:
-            return False
+            return None
         host = text(client[pos:end])
         pos = end + 1
     if server and (server[0] != 0 or (len(server) > 1 and not 0x5A <= server[1] <= 0x5D)):
-        return False
+        return None
     facts.proxy_protocol = "socks4"
     facts.proxy_target = f"{host}:{_SHORT.unpack_from(client, 2)[0]}"
     if len(server) < 8:
-        return False
+        return Step()
     facts.proxy_accepted = server[1] == 0x5A
-    facts.inner = pos, 8
-    return True
+    return Step(("socks",), (pos, 8))
 
 
-def _socks5(facts: Facts, client: bytes, server: bytes) -> bool:
+def _socks5(facts: Facts, client: bytes, server: bytes) -> Step | None:
     pos = 2 + client[1]
     if not client[1] or len(client) < pos or len(server) == 1 or (server and server[0] != 5):
-        return False
+        return None
     at = 0
     method = 0
     if server:
@@ -65,36 +65,35 @@ def _socks5(facts: Facts, client: bytes, server: bytes) -> bool:
         if method == REFUSED:
             facts.proxy_protocol = "socks5"
             facts.proxy_accepted = False
-            return False
+            return Step()
         if method not in client[2:pos]:
-            return False
+            return None
     if method == USER_PASSWORD or (not server and client[pos : pos + 1] == b"\1"):
         passed = _credentials(client, pos)
         if passed is None:
-            return False
+            return None
         pos = passed
         if server:
             if server[at : at + 1] != b"\1" or len(server) < at + 2:
-                return False
+                return None
             if server[at + 1] != 0:
                 facts.proxy_protocol = "socks5"
                 facts.proxy_accepted = False
-                return False
+                return Step()
             at += 2
     request = _address(client, pos)
     if request is None or client[pos : pos + 1] != b"\5" or not 1 <= client[pos + 1] <= 3 or client[pos + 2] != 0:
-        return False
+        return None
     target, pos = request
     reply = _address(server, at)
     if len(server) > at and server[at] != 5:
-        return False
+        return None
     facts.proxy_protocol = "socks5"
     facts.proxy_target = target
     if reply is None:
-        return False
+        return Step()
     facts.proxy_accepted = server[at + 1] == 0
-    facts.inner = pos, reply[1]
-    return True
+    return Step(("socks",), (pos, reply[1]))
 
 
 def _credentials(client: bytes, pos: int) -> int | None:

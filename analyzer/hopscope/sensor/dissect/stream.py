@@ -1,29 +1,78 @@
-"""What a TCP connection is, layer by layer: proxy handshake first, then what is inside."""
+"""What a TCP connection is, layer by layer: proxy handshake or STARTTLS first, then what is inside."""
 
 from __future__ import annotations
 
 from hopscope.sensor.dissect import http, tls
+from hopscope.sensor.dissect.dnstcp import dns_tcp
 from hopscope.sensor.dissect.facts import Facts
+from hopscope.sensor.dissect.ftp import ftp
+from hopscope.sensor.dissect.imap import imap
+from hopscope.sensor.dissect.irc import irc
+from hopscope.sensor.dissect.krb import krb_tcp
+from hopscope.sensor.dissect.leaks import leaked_far_end
+from hopscope.sensor.dissect.mqtt import mqtt
+from hopscope.sensor.dissect.mysql import mysql
+from hopscope.sensor.dissect.plant import dnp3_tcp, modbus
+from hopscope.sensor.dissect.pop3 import pop3
+from hopscope.sensor.dissect.rdp import rdp
+from hopscope.sensor.dissect.rfb import rfb
+from hopscope.sensor.dissect.smb import dce_rpc, smb
+from hopscope.sensor.dissect.smtp import smtp
 from hopscope.sensor.dissect.socks import socks
 from hopscope.sensor.dissect.ssh import ssh
+from hopscope.sensor.dissect.step import Step
+from hopscope.sensor.dissect.xmpp import xmpp
 
-MAX_LAYERS = 4  # proxy handshakes inside one another
+MAX_LAYERS = 4  # inside one another
+# Those that Zeek looks at in a connection whose start it didn't see.
+KNOWN_MIDSTREAM = frozenset(
+    ("dce_rpc", "dnp3_tcp", "dns", "ftp", "gssapi", "irc", "krb", "modbus", "mqtt", "ntlm", "smb", "smtp")
+)
+
+_PROBES = (
+    smb, rdp, dns_tcp, krb_tcp, smtp, ftp, pop3, imap, irc, mysql, mqtt, rfb, xmpp, dce_rpc, dnp3_tcp, modbus,
+)  # fmt: skip
 
 
-def dissect(orig: bytes, resp: bytes, orig_p: int, resp_p: int) -> Facts:
+def dissect(orig: bytes, resp: bytes, resp_p: int, partial: bool) -> Facts:
     """See `hopscope.sensor.dissect.tcp`."""
     facts = Facts()
     if _flipped(orig, resp):
         facts.flipped = True
-        orig, resp, orig_p, resp_p = resp, orig, resp_p, orig_p
-    at = (0, 0)
-    for _ in range(MAX_LAYERS):
-        inner = _layer(facts, orig, resp, resp_p, at)
-        if inner is None:
+        orig, resp = resp, orig
+    facts.leaked_far_end = leaked_far_end(resp, orig)
+    left = right = 0
+    wrapped = False
+    for depth in range(MAX_LAYERS):
+        proxied = facts.proxy_protocol
+        # the port says nothing of what is inside
+        step = _layer(facts, orig[left:], resp[right:], 0 if depth else resp_p)
+        if step is None:
             break
-        facts.inner = at = inner
-        resp_p = 0  # the port says nothing of what is inside
+        facts.services.extend(step.services)
+        _place(facts, left, right)
+        if step.at is None:
+            break
+        if step.streams is not None:
+            orig, resp = step.streams
+            left = right = 0
+            wrapped = True
+        left, right = left + step.at[0], right + step.at[1]
+        if facts.proxy_protocol != proxied and facts.proxy_accepted and not wrapped:
+            facts.inner = left, right
+    if wrapped:  # offsets in unwrapped frames are none in the stream
+        facts.hello_at = facts.server_hello_at = None
+    if partial:
+        facts.services = [name for name in facts.services if name in KNOWN_MIDSTREAM]
     return facts
+
+
+def _place(facts: Facts, left: int, right: int) -> None:
+    """Offsets counted in a layer become offsets in the stream."""
+    if facts.hello_at is not None:
+        facts.hello_at += left
+    if facts.server_hello_at is not None:
+        facts.server_hello_at += right
 
 
 def _flipped(orig: bytes, resp: bytes) -> bool:
@@ -35,19 +84,17 @@ def _flipped(orig: bytes, resp: bytes) -> bool:
     return False
 
 
-def _layer(facts: Facts, orig: bytes, resp: bytes, resp_p: int, at: tuple[int, int]) -> tuple[int, int] | None:
-    """Read one layer at the two offsets; the offsets of the next one when this one carries it."""
-    before = facts.inner
-    left, right = at
-    if tls.starts_client(orig, left) or tls.starts_server(resp, right):
-        if tls.tls(facts, orig, resp, left, right):
-            facts.services.append("ssl")
-    elif orig[left : left + 1] in (b"\4", b"\5"):
-        if socks(facts, orig[left:], resp[right:]):
-            facts.services.append("socks")
-    elif orig[left : left + 4].upper() == b"SSH-" or resp[right : right + 4].upper() == b"SSH-":
-        if ssh(facts, orig[left:], resp[right:]):
-            facts.services.append("ssh")
-    elif http.http(facts, orig, resp, resp_p, left, right):
-        facts.services.append("http")
-    return facts.inner if facts.inner != before else None
+def _layer(facts: Facts, client: bytes, server: bytes, resp_p: int) -> Step | None:
+    """Read one layer at the streams' starts; None when it is nothing known."""
+    if tls.starts_client(client) or tls.starts_server(server):
+        return Step(("ssl",)) if tls.tls(facts, client, server) else Step()
+    if client[:4].upper() == b"SSH-" or b"SSH-" in server[:1024]:
+        return Step(("ssh",)) if ssh(facts, client, server) else Step()
+    step = socks(facts, client, server) or http.http(facts, client, server, resp_p)
+    if step is not None:
+        return step
+    for probe in _PROBES:
+        step = probe(client, server, resp_p)
+        if step is not None:
+            return step
+    return None

@@ -24,19 +24,20 @@ CLIENT_HELLO, SERVER_HELLO, CERTIFICATE = 1, 2, 11
 CHANGE_CIPHER, APPLICATION, BROKEN = 0x100, 0x101, 0x102
 
 _RECORD = Struct(">BHH")
-_V2_CLIENT = Struct(">HHHH")
+_V2_HELLO = Struct(">HHHH")  # version, then three lengths
 
 Message = tuple[int, bytes, int]
 
 
-def messages(stream: bytes, pos: int = 0) -> Iterator[Message]:
-    """(kind, body, end) of each handshake message from offset `pos`, reassembled across records.
+def messages(stream: bytes) -> Iterator[Message]:
+    """(kind, body, end) of each handshake message, reassembled across records.
 
     `end` is the stream offset just past the message. Ends at the first application data, at a record
     that is no TLS (told as BROKEN) or at the stream's end; a message cut off there isn't told.
     """
     size = len(stream)
     rest = b""
+    pos = 0
     while pos + 5 <= size:
         kind, version, length = _RECORD.unpack_from(stream, pos)
         start, pos = pos + 5, pos + 5 + length
@@ -61,41 +62,35 @@ def messages(stream: bytes, pos: int = 0) -> Iterator[Message]:
             return
 
 
-def tls(facts: Facts, client: bytes, server: bytes, client_at: int = 0, server_at: int = 0) -> bool:
-    """Fill `facts` from a TLS handshake that starts at the two offsets; whether it is one.
+def tls(facts: Facts, client: bytes, server: bytes) -> bool:
+    """Fill `facts` from a TLS handshake at the streams' starts; whether it is one.
 
     It is TLS once the ClientHello was read whole, and as long as no record before the encryption is
     broken: so Zeek has it. A ServerHello alone gives facts, but no service.
     """
-    hello = None
-    if _is_v2(client, client_at):
-        hello, clean = True, True
-        facts.hello_at = client_at + 2 + (int.from_bytes(client[client_at : client_at + 2], "big") & 0x7FFF)
-    else:
-        read, clean = _client(facts, client, client_at)
-        hello = read is not None
-        if read is not None:
-            return _server(facts, server, server_at, read) and clean
-    if len(server) > server_at:
-        clean = _server(facts, server, server_at, None) and clean
-    return hello and clean
+    if _is_v2(client):
+        facts.hello_at = 2 + (int.from_bytes(client[:2], "big") & 0x7FFF)
+        return _server(facts, server, None)
+    hello, clean = _client(facts, client)
+    return _server(facts, server, hello) and clean and hello is not None
 
 
-def starts_server(stream: bytes, pos: int = 0) -> bool:
-    """A TLS record with a ServerHello starts here."""
-    return len(stream) >= pos + 11 and stream[pos] == 22 and stream[pos + 1] == 3 and stream[pos + 5] == 2
+def starts_server(stream: bytes) -> bool:
+    """A TLS record with a ServerHello starts the stream."""
+    return len(stream) >= 11 and stream[0] == 22 and stream[1] == 3 and stream[5] == 2
 
 
-def starts_client(stream: bytes, pos: int = 0) -> bool:
-    """A TLS record with a ClientHello, or an SSLv2 hello, starts here."""
-    if len(stream) >= pos + 6 and stream[pos] == 22 and stream[pos + 1] == 3 and stream[pos + 2] < 4:
-        return stream[pos + 5] == 1
-    return _is_v2(stream, pos)
+def starts_client(stream: bytes) -> bool:
+    """A TLS record with a ClientHello, or an SSLv2 hello, starts the stream."""
+    if len(stream) >= 6 and stream[0] == 22 and stream[1] == 3 and stream[2] < 4:
+        return stream[5] == 1
+    return _is_v2(stream)
 
 
-def _client(facts: Facts, stream: bytes, pos: int) -> tuple[ClientHello | None, bool]:
+def _client(facts: Facts, stream: bytes) -> tuple[ClientHello | None, bool]:
+    """The ClientHello, and whether nothing in the stream's clear part was broken."""
     hello: ClientHello | None = None
-    for kind, body, end in messages(stream, pos):
+    for kind, body, end in messages(stream):
         if kind == CLIENT_HELLO and hello is None:
             hello = client_hello(body)
             if hello is None or not known_version(hello.version):
@@ -112,33 +107,37 @@ def _client(facts: Facts, stream: bytes, pos: int) -> tuple[ClientHello | None, 
     return hello, True
 
 
-def _server(facts: Facts, stream: bytes, pos: int, client: ClientHello | None) -> bool:
+def _server(facts: Facts, stream: bytes, client: ClientHello | None) -> bool:
     """Read the server's part; False when it isn't TLS."""
-    if _is_v2_server(stream, pos):
-        _v2_server(facts, stream, pos)
+    if _is_v2_server(stream):
+        _v2_server(facts, stream)
         return True
     hello: ServerHello | None = None
     certified = False
-    for kind, body, end in messages(stream, pos):
+    clean = True
+    for kind, body, end in messages(stream):
         if kind == SERVER_HELLO and (hello is None or hello.retry):
             read = server_hello(body)
             if read is None:
-                return False
+                clean = False
+                break
             if hello is None:  # a HelloRetryRequest is the first answer to the first ClientHello
                 facts.server_hello_at = end
             hello = read
         elif kind == CERTIFICATE and not certified:
             certified = True
-            _certificate(facts, body[6 : 6 + int.from_bytes(body[3:6], "big")])
+            if not read_certificates(facts, body):
+                clean = False
+                break
         elif kind == CHANGE_CIPHER and hello is not None and not hello.retry:
             if hello.version < TLS13 and not certified:
                 facts.resumed = True  # by session id or ticket: straight on to Finished
             break
         elif kind == BROKEN:
-            return False
+            clean = False
     if hello is not None:
         apply_server_hello(facts, hello, client)
-    return True
+    return clean
 
 
 def apply_server_hello(facts: Facts, hello: ServerHello, client: ClientHello | None) -> None:
@@ -154,6 +153,18 @@ def apply_server_hello(facts: Facts, hello: ServerHello, client: ClientHello | N
         facts.resumed = client is not None and bool(session) and any(session) and session == client.session_id
 
 
+def read_certificates(facts: Facts, body: bytes) -> bool:
+    """Read the first certificate of the chain; False when the lengths lie."""
+    if len(body) < 3 or int.from_bytes(body[:3], "big") != len(body) - 3:
+        return False
+    if len(body) >= 6:
+        size = int.from_bytes(body[3:6], "big")
+        if size > len(body) - 6:
+            return False
+        _certificate(facts, body[6 : 6 + size])
+    return True
+
+
 def _certificate(facts: Facts, der: bytes) -> None:
     if not der:
         return
@@ -164,27 +175,27 @@ def _certificate(facts: Facts, der: bytes) -> None:
     facts.cert_self_signed = read.self_signed
 
 
-def _is_v2(stream: bytes, pos: int) -> bool:
+def _is_v2(stream: bytes) -> bool:
     """An SSLv2 ClientHello, whole and with lengths that add up."""
-    if len(stream) < pos + 11 or not stream[pos] & 0x80 or stream[pos + 2] != 1:
+    if len(stream) < 11 or not stream[0] & 0x80 or stream[2] != 1:
         return False
-    version, ciphers, session, challenge = _V2_CLIENT.unpack_from(stream, pos + 3)
-    length = int.from_bytes(stream[pos : pos + 2], "big") & 0x7FFF
+    version, ciphers, session, challenge = _V2_HELLO.unpack_from(stream, 3)
+    length = int.from_bytes(stream[:2], "big") & 0x7FFF
     return (
-        (version == 2 or version >> 8 == 3)
+        (version == 2 or 0x0300 <= version <= 0x0303)
         and ciphers % 3 == 0
         and length == 9 + ciphers + session + challenge
-        and len(stream) >= pos + 2 + length
+        and len(stream) >= 2 + length
     )
 
 
-def _is_v2_server(stream: bytes, pos: int) -> bool:
-    return len(stream) >= pos + 13 and bool(stream[pos] & 0x80) and stream[pos + 2] == 4 and stream[pos + 4] < 2
+def _is_v2_server(stream: bytes) -> bool:
+    return len(stream) >= 13 and bool(stream[0] & 0x80) and stream[2] == 4 and stream[4] < 2
 
 
-def _v2_server(facts: Facts, stream: bytes, pos: int) -> None:
-    version, size, _, _ = _V2_CLIENT.unpack_from(stream, pos + 5)
+def _v2_server(facts: Facts, stream: bytes) -> None:
+    version, size, _, _ = _V2_HELLO.unpack_from(stream, 5)
     facts.tls_version = version_name(version)
-    facts.server_hello_at = pos + 2 + (int.from_bytes(stream[pos : pos + 2], "big") & 0x7FFF)
-    if len(stream) >= pos + 13 + size:
-        _certificate(facts, stream[pos + 13 : pos + 13 + size])
+    facts.server_hello_at = 2 + (int.from_bytes(stream[:2], "big") & 0x7FFF)
+    if len(stream) >= 13 + size:
+        _certificate(facts, stream[13 : 13 + size])
