@@ -20,7 +20,7 @@ from hopscope.sensor.fragments import Fragment, Reassembler
 from hopscope.sensor.linklayer import to_ip
 from hopscope.sensor.splice import splice
 from hopscope.sensor.tunnels import FRAME, NOTHING, RAW_IP, WLAN_FRAME, gre, is_ip, over_udp
-from hopscope.sensor.wire import kernel, ones_sum, sums_to_ones, u16, u32, u64
+from hopscope.sensor.wire import helper, kernel, ones_sum, sums_to_ones, u16, u32, u64
 
 MAX_TUNNELS = 4  # Zeek's Tunnel::max_depth
 _LAYERS = MAX_TUNNELS + 1  # rows a packet gives at most
@@ -309,7 +309,7 @@ def _decode(  # type: ignore[no-untyped-def]
     return row, fragments, refused
 
 
-@kernel
+@helper
 def _chain(d, p, end):  # type: ignore[no-untyped-def]
     """IPv6's extension headers: (protocol behind them, their length with the header's, position of the
     destination address, of the source address, type of the last header)."""
@@ -339,7 +339,7 @@ def _chain(d, p, end):  # type: ignore[no-untyped-def]
     return kind, q - p, routed, home, last
 
 
-@kernel
+@helper
 def _home_address(d, p, end, otherwise):  # type: ignore[no-untyped-def]
     """Position of the Mobile IPv6 home address (RFC 6275 section 6.3) among destination options."""
     while p < end:
@@ -354,7 +354,7 @@ def _home_address(d, p, end, otherwise):  # type: ignore[no-untyped-def]
     return otherwise
 
 
-@kernel
+@helper
 def _wrong(d, p, end, proto, version, src_hi, src_lo, dst_hi, dst_lo):  # type: ignore[no-untyped-def]
     """The transport checksum over d[p:end] does not add up."""
     if proto == _UDP and version == 4 and u16(d, p + 6) == 0:

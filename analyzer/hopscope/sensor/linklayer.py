@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from hopscope.sensor import links
-from hopscope.sensor.wire import kernel, u16
+from hopscope.sensor.wire import helper, u16
 
 _ETHERNET, _PPP, _PPP_SERIAL, _PPP_ETHER = links.ETHERNET, links.PPP, links.PPP_SERIAL, links.PPP_ETHER
 _NULL, _LOOP, _HDLC, _NFLOG, _FDDI = links.NULL, links.LOOP, links.CISCO_HDLC, links.NFLOG, links.FDDI
@@ -22,7 +22,7 @@ _MAX_TAGS = 16  # tags and labels one behind another; more is no network's doing
 _T_SNAP, _T_ETHERNET, _T_PPP, _T_NONE = -1, -2, -3, -4
 
 
-@kernel
+@helper
 def to_ip(d, p, end, link):  # type: ignore[no-untyped-def]
     """Where the IP header of the frame d[p:end] stands, as (start, end); start is -1 when there is none.
 
@@ -72,7 +72,7 @@ def to_ip(d, p, end, link):  # type: ignore[no-untyped-def]
     return _by_type(d, p, end, kind)
 
 
-@kernel
+@helper
 def _by_type(d, p, end, kind):  # type: ignore[no-untyped-def]
     """Peel tags and labels off until IP; `kind` is an EtherType or one of _T_."""
     for _ in range(_MAX_TAGS):
@@ -139,7 +139,7 @@ def _by_type(d, p, end, kind):  # type: ignore[no-untyped-def]
     return -1, end
 
 
-@kernel
+@helper
 def _ppp(protocol):  # type: ignore[no-untyped-def]
     """The EtherType that a PPP protocol number stands for."""
     if protocol == 0x0021:
@@ -151,7 +151,7 @@ def _ppp(protocol):  # type: ignore[no-untyped-def]
     return _T_NONE
 
 
-@kernel
+@helper
 def _null(d, p, end):  # type: ignore[no-untyped-def]
     """BSD loopback: the address family in the capturing machine's byte order (LOOP: network order)."""
     if end - p < 4:
@@ -165,7 +165,7 @@ def _null(d, p, end):  # type: ignore[no-untyped-def]
     return -1
 
 
-@kernel
+@helper
 def _wlan(d, p, end):  # type: ignore[no-untyped-def]
     """The LLC header of an unencrypted 802.11 data frame, -1 when it has none."""
     if end - p < 26:
@@ -183,7 +183,7 @@ def _wlan(d, p, end):  # type: ignore[no-untyped-def]
     return p + size if p + size < end else -1
 
 
-@kernel
+@helper
 def _nflog(d, p, end):  # type: ignore[no-untyped-def]
     """Linux NFLOG: a list of type-length-value, number 9 is the IP packet (little-endian hosts)."""
     if end - p < 4 or d[p + 1] != 0:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from hopscope.sensor.index import MAX_PACKET, Index, Walk
 from hopscope.sensor.unpack import Damage
-from hopscope.sensor.wire import kernel, u32, u32_little
+from hopscope.sensor.wire import helper, kernel, u32, u32_little
 
 MAGIC = b"\x0a\x0d\x0d\x0a"
 MAX_BLOCK = 1 << 24  # bytes; as libpcap
@@ -172,7 +172,7 @@ class PcapngWalker:
         return found
 
 
-@kernel
+@helper
 def _time(high, low, shift, units, start):  # type: ignore[no-untyped-def]
     """Nanoseconds since the epoch of a 64-bit time in 2**-shift s (units 0) or 1/units s, from `start` s."""
     stamp = high << 32 | low  # wraps below zero beyond 2**63 units, which is past any date

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hopscope.sensor.wire import kernel, u16
+from hopscope.sensor.wire import helper, u16
 
 NOTHING, RAW_IP, FRAME, WLAN_FRAME = 0, 1, 2, 3
 
@@ -16,7 +16,7 @@ _TEREDO_PORT, _VXLAN_PORT, _GENEVE_PORT, _AYIYA_PORT = 3544, 4789, 6081, 5072
 _GTP_PORT, _GTP_CONTROL_PORT, _GRE_PORT = 2152, 2123, 4754
 
 
-@kernel
+@helper
 def is_ip(d, p, end, version):  # type: ignore[no-untyped-def]
     """d[p:end] is one IP packet of that version (0: either) by its length, neither more nor less."""
     if end - p < 20 or (version != 0 and d[p] >> 4 != version):
@@ -26,7 +26,7 @@ def is_ip(d, p, end, version):  # type: ignore[no-untyped-def]
     return d[p] >> 4 == 6 and end - p >= 40 and u16(d, p + 4) + 40 == end - p
 
 
-@kernel
+@helper
 def gre(d, p, end):  # type: ignore[no-untyped-def]
     """RFC 2784, 2890 (version 0), 2637 (version 1, PPTP), ERSPAN I to III; returns (kind, start)."""
     if end - p < 4:
@@ -63,7 +63,7 @@ def gre(d, p, end):  # type: ignore[no-untyped-def]
     return RAW_IP, start
 
 
-@kernel
+@helper
 def over_udp(d, p, end, sport, dport):  # type: ignore[no-untyped-def]
     """A UDP payload that is a tunnel, by its port and by its content; returns (kind, start)."""
     if end - p < 8:
@@ -83,7 +83,7 @@ def over_udp(d, p, end, sport, dport):  # type: ignore[no-untyped-def]
     return NOTHING, p
 
 
-@kernel
+@helper
 def _geneve(d, p):  # type: ignore[no-untyped-def]
     """RFC 8926."""
     if d[p] >> 6 != 0:
@@ -97,7 +97,7 @@ def _geneve(d, p):  # type: ignore[no-untyped-def]
     return NOTHING, p
 
 
-@kernel
+@helper
 def _gtp(d, p, end):  # type: ignore[no-untyped-def]
     """GTP version 1 user data (3GPP TS 29.281): message type 255."""
     flags = d[p]
@@ -118,7 +118,7 @@ def _gtp(d, p, end):  # type: ignore[no-untyped-def]
     return (RAW_IP, start) if is_ip(d, start, end, 0) else (NOTHING, p)
 
 
-@kernel
+@helper
 def _teredo(d, p, end, by_port):  # type: ignore[no-untyped-def]
     """RFC 4380: optional authentication, optional origin indication, then IPv6.
 
@@ -144,7 +144,7 @@ def _teredo(d, p, end, by_port):  # type: ignore[no-untyped-def]
     return (RAW_IP, start) if size == end - start or bubble else (NOTHING, p)
 
 
-@kernel
+@helper
 def _ayiya(d, p):  # type: ignore[no-untyped-def]
     """Anything in anything (draft-massar-v6ops-ayiya): the "forward" operation."""
     if d[p + 2] & 0x0F != 1 or (d[p + 3] != 41 and d[p + 3] != 4):

@@ -10,33 +10,34 @@ from numba import njit
 # Every function that touches packet bytes is compiled this way: boundscheck turns a slip of ours on hostile
 # input into an IndexError instead of a read of foreign memory.
 kernel: Any = njit(cache=True, nogil=True, boundscheck=True)
+helper: Any = njit(nogil=True, boundscheck=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
-@kernel
+@helper
 def u16(d, p):  # type: ignore[no-untyped-def]
     """16 bits at `p`."""
     return np.int64(d[p]) << 8 | np.int64(d[p + 1])
 
 
-@kernel
+@helper
 def u32(d, p):  # type: ignore[no-untyped-def]
     """32 bits at `p`, never negative."""
     return np.int64(d[p]) << 24 | np.int64(d[p + 1]) << 16 | np.int64(d[p + 2]) << 8 | np.int64(d[p + 3])
 
 
-@kernel
+@helper
 def u32_little(d, p):  # type: ignore[no-untyped-def]
     """32 bits at `p`, little-endian, never negative."""
     return np.int64(d[p]) | np.int64(d[p + 1]) << 8 | np.int64(d[p + 2]) << 16 | np.int64(d[p + 3]) << 24
 
 
-@kernel
+@helper
 def u64(d, p):  # type: ignore[no-untyped-def]
     """64 bits at `p` as uint64."""
     return np.uint64(u32(d, p) << 32 | u32(d, p + 4))
 
 
-@kernel
+@helper
 def ones_sum(d, p, end, total):  # type: ignore[no-untyped-def]
     """The Internet checksum's sum (RFC 1071) of d[p:end], added to `total`, not yet folded."""
     while p + 1 < end:
@@ -47,7 +48,7 @@ def ones_sum(d, p, end, total):  # type: ignore[no-untyped-def]
     return total
 
 
-@kernel
+@helper
 def sums_to_ones(total):  # type: ignore[no-untyped-def]
     """The folded sum is 0xffff: the checksum is right."""
     while total >> 16:
