@@ -88,9 +88,9 @@ def _finding(
     inside = any(known[n].group in fusion.INSIDE and scored.scaled[n] > 0 for n in rows)
     told = [u for e in evidence for u in e.uids if u in connections]
     clients = sorted({e.client for e in evidence if e.client and e.decibans > 0} | {p["client"] for p in pairs})
-    shown = Entity(
-        scored.entity.kind, f"{server}:{port}/{proto}" if scored.entity.kind == "service" else scored.entity.value
-    )
+    host = f"[{server}]" if ":" in server else server
+    value = f"{host}:{port}/{proto}" if scored.entity.kind == "service" else scored.entity.value
+    shown = Entity(scored.entity.kind, value)
     return Finding(
         id=finding_id(scored.entity, scored.sensor),
         entity=shown,

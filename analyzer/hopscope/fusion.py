@@ -77,7 +77,7 @@ def rank(window: Window, tables: Mapping[str, pa.Table], settings: FusionSetting
 def without(scored: Scored, heuristic: str, settings: FusionSettings) -> float:
     """The entity's score if that heuristic had said nothing."""
     pieces = {h: p for h, p in scored.pieces.items() if h != heuristic}
-    return settings.prior_db + sum(_capped({h: _with_bonus(*p, settings) for h, p in pieces.items()}).values())
+    return settings.prior_db + sum(capped({h: _with_bonus(*p, settings) for h, p in pieces.items()}).values())
 
 
 def _comparable(window: Window, tables: Mapping[str, pa.Table]) -> pa.Table:
@@ -116,13 +116,13 @@ def _scores(levels: pa.Table, settings: FusionSettings) -> list[Scored]:
     supported = levels.filter(pc.greater(levels["decibans"], 0))
     best = levels.group_by(["sensor", "kind", "value", "heuristic"]).aggregate([("decibans", "max"), ("server", "min")])
     clients = supported.group_by(["sensor", "kind", "value", "heuristic"]).aggregate([("client", "count_distinct")])
-    best = best.join(clients, ["sensor", "kind", "value", "heuristic"], "left outer")
+    best = best.join(clients, ["sensor", "kind", "value", "heuristic"], join_type="left outer")
     # entities whose positive evidence alone can't reach `low` need no further look: most pairs end here
     bound = best.append_column("up", pc.max_element_wise(best["decibans_max"], 0.0))
     reach = bound.group_by(["sensor", "kind", "value"]).aggregate([("up", "sum")])
     slack = settings.client_bonus_most_db * len(registry())
     enough = reach.filter(pc.greater_equal(reach["up_sum"], settings.low_db - settings.prior_db - slack))
-    kept = best.join(enough.select(["sensor", "kind", "value"]), ["sensor", "kind", "value"], "inner")
+    kept = best.join(enough.select(["sensor", "kind", "value"]), ["sensor", "kind", "value"], join_type="inner")
     entities: dict[tuple[str, str, str], dict[str, tuple[float, int]]] = {}
     addresses: dict[tuple[str, str, str], str] = {}
     for r in kept.to_pylist():  # few rows: what remains after the bound above
@@ -131,7 +131,7 @@ def _scores(levels: pa.Table, settings: FusionSettings) -> list[Scored]:
         addresses[key] = min(addresses.get(key, r["server_min"]), r["server_min"])
     out = []
     for (sensor, kind, value), pieces in entities.items():
-        scaled = _capped({h: _with_bonus(*p, settings) for h, p in pieces.items()})
+        scaled = capped({h: _with_bonus(*p, settings) for h, p in pieces.items()})
         score = round(settings.prior_db + sum(scaled.values()), 2)
         out.append(Scored(Entity(kind, value), sensor, score, pieces, scaled, addresses[(sensor, kind, value)]))
     return out
@@ -143,7 +143,7 @@ def _with_bonus(decibans: float, clients: int, settings: FusionSettings) -> floa
     return decibans + min(settings.client_bonus_db * (clients - 1), settings.client_bonus_most_db)
 
 
-def _capped(pieces: Mapping[str, float]) -> dict[str, float]:
+def capped(pieces: Mapping[str, float]) -> dict[str, float]:
     """Each heuristic's decibans, scaled down where its group passes the cap; nothing against what is certain."""
     known = registry()
     certain = any(d >= CERTAIN_DB and known[h].group == "proxy" for h, d in pieces.items())
