@@ -53,7 +53,10 @@ def lines(rows: Iterable[Row], width: int) -> Iterator[Text]:
 
 
 def _lines(row: Row, width: int) -> list[Text]:
-    lead = " " * row.indent + f"{visible(row.label):<{row.label_width}}"
+    label = visible(row.label)
+    if label and len(label) >= row.label_width:
+        label += "  "
+    lead = " " * row.indent + label.ljust(row.label_width)
     room = max(20, width - len(lead))
     wrapped = textwrap.wrap(visible(row.text, 2000), room, break_long_words=False, break_on_hyphens=False) or [""]
     first = f"{lead}{wrapped[0]}"

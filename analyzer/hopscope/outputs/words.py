@@ -74,7 +74,7 @@ def quantity(value: Any, unit: str = "") -> str:
             return milliseconds(value)
         if unit == "bytes":
             return octets(value)
-        number = f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
+        number = f"{value:,.4g}" if isinstance(value, float) else f"{value:,}" if unit else str(value)
         return number if unit in ("", "fraction") else f"{number} {unit}"
     if isinstance(value, Mapping):
         return ", ".join(f"{k} {quantity(v)}" for k, v in value.items())

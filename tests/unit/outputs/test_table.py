@@ -1,0 +1,75 @@
+"""The overview: what a tired analyst reads first."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from hopscope.outputs import page, table
+from hopscope.records import InputCount
+from support.findings import FINDING, GAP, finding
+
+COUNT = InputCount(packets=4799, connections=512, dns_queries=1, inputs=1, refused=3)
+
+
+def text(severity: str, *kept: object, shown: tuple[object, ...] = (), count: InputCount = COUNT) -> str:
+    told = table.told(count, Path("/var/findings.jsonl"), shown, "x y.pcap")  # type: ignore[arg-type]
+    rows = table.rows(shown, kept, severity, told)  # type: ignore[arg-type]
+    return "\n".join(line.plain for line in page.lines(rows, 100))
+
+
+def test_a_finding_says_what_who_why_and_where_it_goes() -> None:
+    high = finding("high", 12.0, entity=FINDING.entity)
+    assert text("medium", high, shown=(high,)) == (
+        "HIGH      192.0.2.102:443/tcp (sync.cover.example)  +12.0 dB                          hop-3fa9c21b7d\n"
+        "  used by   10.0.0.11, 10.0.0.12\n"
+        "  why       the address answers from 12 ms away, what it relays to answers from 70 ms [+33.2]\n"
+        "            no DNS answer led to the address [+8.0]\n"
+        "  against   half of the clients use it [-3.5]\n"
+        "  far end   about 58 ms behind the hop, give or take 2.0 ms\n"
+        "  seen      2026-11-21 23:16:37 to 23:17:02 UTC\n"
+        "\n"
+        "1 finding at medium or above\n"
+        "read      1 capture: 4,799 packets, 512 connections, 1 DNS query; 3 refused\n"
+        "kept in   /var/findings.jsonl\n"
+        "next      hopscope explain hop-3fa9c21b7d\n"
+        "          hopscope dissect hop-3fa9c21b7d --pcap 'x y.pcap'"
+    )
+
+
+def test_nothing_found_says_what_was_looked_at_and_what_lies_below() -> None:
+    low, lower = finding(), finding("info", -20.0, id="hop-0")
+    assert text("medium", low, lower) == (
+        "nothing at medium or above (1 low, 1 info below that: see them with --severity info)\n"
+        "read      1 capture: 4,799 packets, 512 connections, 1 DNS query; 3 refused\n"
+        "kept in   /var/findings.jsonl"
+    )
+
+
+def test_the_strongest_comes_first() -> None:
+    weak, strong = finding("medium", 3.0, id="hop-weak"), finding("critical", 30.0, id="hop-strong")
+    shown = text("medium", weak, strong, shown=(weak, strong))
+    assert shown.index("hop-strong") < shown.index("hop-weak")
+    assert "next      hopscope explain hop-strong" in shown
+
+
+def test_three_reasons_are_enough() -> None:
+    evidence = tuple(
+        dataclasses.replace(GAP, heuristic=f"h{i}", sentence=f"reason {i}", decibans=i) for i in range(1, 6)
+    )
+    many = finding("high", 12.0, evidence=evidence)
+    shown = text("medium", many, shown=(many,))
+    assert [i for i in range(1, 6) if f"reason {i}" in shown] == [3, 4, 5]
+
+
+def test_every_problem_is_told() -> None:
+    count = dataclasses.replace(COUNT, problems=["a.pcap at byte 9: cut", "b.pcap: empty"])
+    assert "problem   a.pcap at byte 9: cut\n          b.pcap: empty" in text("medium", count=count)
+
+
+def test_names_from_the_wire_are_spelled_out() -> None:
+    hostile = finding("high", 12.0, names=("\x1b]0;x\x07\u202e.example",), clients=("10.0.0.1\r",))
+    shown = text("medium", hostile, shown=(hostile,))
+    assert r"(\x1b]0;x\x07\u202e.example)" in shown
+    assert r"used by   10.0.0.1\x0d" in shown
+    assert not any(c in shown for c in "\x1b\x07\u202e\r")
