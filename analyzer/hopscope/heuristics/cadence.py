@@ -14,7 +14,7 @@ from hopscope.config import setting
 from hopscope.heuristics.base import Fact, Window
 from hopscope.heuristics.evidence import WITNESSES, evidence, numbers, outbound, rise
 from hopscope.heuristics.regularity import Rhythm, Stretches, best, collapse, measure, stretches
-from hopscope.heuristics.segments import Floats, Ints, group_ids, offsets_of, spans
+from hopscope.heuristics.segments import Floats, Ints, group_ids, key_ids, offsets_of, spans
 
 SCOPES = {
     "name": ("sensor", "client", "name"),
@@ -133,7 +133,7 @@ def _judge(starts: pa.Table, scope: str, settings: Settings) -> tuple[pa.Table, 
     keys = SCOPES[scope]
     rows = starts.filter(starts[f"in_{scope}"])
     rows = rows.sort_by([(k, "ascending") for k in (*keys, "ts_us", "uid")])
-    calls = collapse(rows["ts_us"].to_numpy(), offsets_of(_ids(rows, keys)), settings.burst_share)
+    calls = collapse(rows["ts_us"].to_numpy(), offsets_of(key_ids(rows, keys)), settings.burst_share)
     found = stretches(calls, settings.min_intervals, settings.pause_factor, settings.change_factor)
     rhythm = measure(found, calls, numbers(rows, "orig_bytes"))
     decibans, score = decibans_of(found, rhythm, settings)
@@ -142,7 +142,7 @@ def _judge(starts: pa.Table, scope: str, settings: Settings) -> tuple[pa.Table, 
     # each endpoint that the stretch went to gets a row: a name may lead to several
     members = spans(calls.first_row[found.first_call[chosen]], rhythm.connections[chosen])
     stretch = np.repeat(chosen, rhythm.connections[chosen])
-    order, first, count = _firsts(stretch, _ids(rows.take(members), ENDPOINT[scope]))
+    order, first, count = _firsts(stretch, key_ids(rows.take(members), ENDPOINT[scope]))
     at, one = members[order], stretch[order[first]]
     facts = {
         "connections": rhythm.connections[one],
@@ -159,11 +159,6 @@ def _judge(starts: pa.Table, scope: str, settings: Settings) -> tuple[pa.Table, 
     for name, column in {**facts, "uids": lists}.items():
         table = table.append_column(name, column if isinstance(column, pa.Array) else pa.array(column))
     return table, decibans[one]
-
-
-def _ids(rows: pa.Table, keys: tuple[str, ...]) -> Ints:
-    """Dense ids of the rows' keys, by first appearance of each key's value."""
-    return group_ids(*(np.asarray(rows[k].combine_chunks().dictionary_encode().indices) for k in keys))
 
 
 def _firsts(stretch: Ints, endpoint: Ints) -> tuple[Ints, Ints, Ints]:

@@ -6,8 +6,11 @@ A ragged array is its `values` end to end and `offsets` (int64, one more than th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -22,6 +25,11 @@ def group_ids(*columns: npt.NDArray[np.generic]) -> Ints:
         width = int(codes.max()) + 1 if len(codes) else 1
         ids = np.unique(ids * width + codes, return_inverse=True)[1].astype(np.int64)
     return ids
+
+
+def key_ids(rows: pa.Table, keys: Sequence[str]) -> Ints:
+    """One id per row of a table, equal where all of `keys` are equal, null among them; dense."""
+    return group_ids(*(np.asarray(rows[k].combine_chunks().dictionary_encode("encode").indices) for k in keys))
 
 
 def offsets_of(ids: Ints) -> Ints:
