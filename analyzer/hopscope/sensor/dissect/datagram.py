@@ -38,19 +38,22 @@ def dissect(orig: list[bytes], resp: list[bytes], resp_p: int) -> Facts:
 def _service(orig: list[bytes], resp: list[bytes], resp_p: int) -> str | None:
     """The service that its messages confirm."""
     every = (*orig, *resp)
+    if not every:
+        return None
     if _dns(orig, resp, resp_p):
         return "dns"
-    if resp_p == NTP_PORT and any(map(ntp, every)):
+    # one message that breaks the form takes the service away
+    if resp_p == NTP_PORT and all(map(ntp, every)):
         return "ntp"
-    if any(map(dhcp, every)):
+    if all(map(dhcp, every)):
         return "dhcp"
-    if resp_p in SNMP_PORTS and any(map(snmp, resp)):
+    if resp_p in SNMP_PORTS and resp and all(map(snmp, every)):
         return "snmp"
-    if any(map(krb, every)):
+    if all(map(krb, every)):
         return "krb"
     if sip(orig, resp, resp_p):
         return "sip"
-    if resp_p == RADIUS_PORT and any(map(radius, every)):
+    if resp_p == RADIUS_PORT and all(map(radius, every)):
         return "radius"
     return "dnp3_udp" if any(map(dnp3, every)) else None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 
 from hopscope.sensor.dissect.step import Step, after_starttls, lines
 
@@ -10,6 +11,7 @@ PORTS = frozenset((21, 2811))
 
 _USER = re.compile(rb"(?:^|[\n\r]) *USER ", re.IGNORECASE)
 _GREETING = re.compile(rb"[\n\r ]*(?:120|220)[^0-9].*[\n\r] *(?:230|331)[^0-9]", re.DOTALL)
+_ADAT = re.compile(rb"(?:\d{3}[ -])?ADAT[ =]([A-Za-z0-9+/=]+)$")
 _REPLY = re.compile(rb"[1-9]\d\d(?:[ -]|$)")
 _COMMAND = re.compile(rb"\s*[!-~]{3,100}(?:\s|$)")
 
@@ -22,7 +24,22 @@ def ftp(client: bytes, server: bytes, resp_p: int) -> Step | None:
     left, right = inner or (len(client), len(server))
     if not _replies(server[:right]) or not any(_COMMAND.match(line) for line in lines(client[:left])):
         return None
+    if inner is None and (tokens := _adat(client)):
+        return Step(("ftp",), (0, 0), (tokens, _adat(server)))
     return Step(("ftp",), inner)
+
+
+def _adat(stream: bytes) -> bytes:
+    """The security data of AUTH GSSAPI (RFC 2228), joined: GridFTP carries a TLS handshake in it."""
+    out = b""
+    for line in lines(stream):
+        match = _ADAT.match(line)
+        if match is not None:
+            try:
+                out += b64decode(match.group(1))
+            except ValueError:
+                break
+    return out
 
 
 def _replies(server: bytes) -> bool:

@@ -61,13 +61,16 @@ def http(facts: Facts, client: bytes, server: bytes, resp_p: int) -> Step | None
         facts.user_agent = _shown(headers.get(b"user-agent"), LINE_LIMIT)
         facts.http_host = _host(target, headers)
     if method.upper() == b"CONNECT":
-        return _connect(facts, target, answer)
+        _connect(facts, target, answer)
+        if facts.proxy_accepted:
+            return Step(("http",), answer.inner())
     inner = answer.inner()
     if answer.status == 101 and answer.upgrade == b"websocket" and inner is not None:
         frames = websocket(client[inner[0] :], server[inner[1] :])
         if frames is not None:
             return Step(("http", *frames.services), frames.at, frames.streams)
-    return Step(("http",))
+    # Zeek drops HTTP again where the client goes on with something else, as after a refused CONNECT
+    return Step(("http",) if answer.status == 101 or _goes_on(client, headers, answer.request_end) else ())
 
 
 def is_request(stream: bytes) -> bool:
@@ -93,6 +96,12 @@ def _request_line(client: bytes, port: int, server: bytes) -> tuple[bytes, bytes
         at = end + 1
         if line:
             break
+    parsed = _parse(line)
+    return (*parsed, at) if parsed is not None else None
+
+
+def _parse(line: bytes) -> tuple[bytes, bytes, bool] | None:
+    """Method, target, and whether a version stands in a request line; None when it is none."""
     token = _TOKEN.match(line)
     if token is None:
         return None
@@ -104,7 +113,16 @@ def _request_line(client: bytes, port: int, server: bytes) -> tuple[bytes, bytes
     versioned = any(part[:5].upper() == b"HTTP/" for part in parts)
     if not versioned and (len(method) < 3 or not parts):
         return None  # no HTTP/0.9 either
-    return method, parts[0] if parts else b"", versioned, at
+    return method, parts[0] if parts else b"", versioned
+
+
+def _goes_on(client: bytes, headers: dict[bytes, bytes], pos: int | None) -> bool:
+    """What follows a request without a body is another request, if anything."""
+    if pos is None or b"content-length" in headers or b"transfer-encoding" in headers:
+        return True
+    end = client.find(b"\n", pos)
+    line = client[pos:end].rstrip(b"\r") if end >= 0 else b""
+    return not line or _parse(line) is not None
 
 
 def _response(answer: _Answer, server: bytes) -> bool:
@@ -148,11 +166,8 @@ def _host(target: bytes, headers: dict[bytes, bytes]) -> str | None:
     return _shown(headers.get(b"host"), 255)
 
 
-def _connect(facts: Facts, target: bytes, answer: _Answer) -> Step:
+def _connect(facts: Facts, target: bytes, answer: _Answer) -> None:
     facts.proxy_protocol = "http-connect"
     facts.proxy_target = text(target) or None
     if answer.status >= 200:
         facts.proxy_accepted = answer.status < 300
-        if facts.proxy_accepted:
-            return Step(("http",), answer.inner())
-    return Step(("http",))

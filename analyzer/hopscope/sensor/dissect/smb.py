@@ -6,8 +6,9 @@ from hopscope.sensor.dissect.step import Step
 
 PORTS = frozenset((139, 445))
 MAGIC = (b"\xffSMB", b"\xfeSMB", b"\xfdSMB")
-MAX_MESSAGES = 64
-CONFIRMING = 3  # messages without a fault that Zeek wants of SMB
+MAX_CHUNKS = 64
+SEGMENT = 1460  # bytes that one segment carries at most, as a rule
+CONFIRMING = 3  # segments without a fault that Zeek wants of SMB
 RPC_PORT = 135
 
 _SPNEGO = b"\x06\x06\x2b\x06\x01\x05\x05\x02"
@@ -16,12 +17,13 @@ _PIPE_RPC = b"\x05\x00\x0b"  # a bind, as it goes through a named pipe
 
 
 def smb(client: bytes, server: bytes, resp_p: int) -> Step | None:
-    """SMB by the names of its messages inside NetBIOS session frames; three of them confirm it."""
+    """SMB by the names of its messages inside NetBIOS session frames; three segments confirm it."""
     if client[4:8] not in MAGIC and server[4:8] not in MAGIC:
         return None
-    left, right = _messages(client), _messages(server)
     security = _security(client, server)
-    services = (("gssapi",) if "gssapi" in security else ()) + (("smb",) if left + right >= CONFIRMING else ())
+    services = (("gssapi",) if "gssapi" in security else ()) + (
+        ("smb",) if _chunks(client) + _chunks(server) >= CONFIRMING else ()
+    )
     rpc = ("dce_rpc",) if _PIPE_RPC in client else ()
     return Step((*services, *(name for name in security if name != "gssapi"), *rpc))
 
@@ -33,12 +35,13 @@ def dce_rpc(client: bytes, server: bytes, resp_p: int) -> Step | None:
     return Step((*_security(client, server), "dce_rpc"))
 
 
-def _messages(stream: bytes) -> int:
-    """How many NetBIOS session frames from the start hold SMB, the last one maybe cut."""
+def _chunks(stream: bytes) -> int:
+    """About how many segments it took to carry the SMB messages from the stream's start."""
     count = pos = 0
-    while count < MAX_MESSAGES and stream[pos + 4 : pos + 8] in MAGIC:
-        count += 1
-        pos += 4 + int.from_bytes(stream[pos + 1 : pos + 4], "big")
+    while count < MAX_CHUNKS and stream[pos + 4 : pos + 8] in MAGIC:
+        end = min(pos + 4 + int.from_bytes(stream[pos + 1 : pos + 4], "big"), len(stream))
+        count += 1 + (end - pos) // SEGMENT
+        pos = end
     return count
 
 

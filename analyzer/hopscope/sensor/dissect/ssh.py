@@ -8,6 +8,7 @@ from hopscope.sensor.dissect.facts import Facts
 from hopscope.sensor.dissect.text import text
 
 MAX_PACKET = 35000  # RFC 4253, 6.1
+MAX_PREAMBLE = 8192  # bytes of lines that a server may say before its banner
 NEWKEYS = 21
 # KEXDH_REPLY and ECDH_REPLY are 31, as is GEX_GROUP, whose first field is no key; GEX_REPLY is 33.
 _REPLIES = (31, 33)
@@ -20,7 +21,7 @@ def ssh(facts: Facts, client: bytes, server: bytes) -> bool:
     OpenSSH hashes it.
     """
     client_banner = _banner(client, 0)
-    server_banner = _banner(server, 1024)  # a server may say a few lines before its banner
+    server_banner = _banner(server, MAX_PREAMBLE)
     if client_banner is None or server_banner is None:
         return False
     facts.ssh_client, facts.ssh_server = text(client_banner[0]), text(server_banner[0])

@@ -88,7 +88,7 @@ def _layer(facts: Facts, client: bytes, server: bytes, resp_p: int) -> Step | No
     """Read one layer at the streams' starts; None when it is nothing known."""
     if tls.starts_client(client) or tls.starts_server(server):
         return Step(("ssl",)) if tls.tls(facts, client, server) else Step()
-    if client[:4].upper() == b"SSH-" or b"SSH-" in server[:1024]:
+    if client[:4].upper() == b"SSH-" or server[:4].upper() == b"SSH-":
         return Step(("ssh",)) if ssh(facts, client, server) else Step()
     step = socks(facts, client, server) or http.http(facts, client, server, resp_p)
     if step is not None:
