@@ -22,6 +22,8 @@ from hopscope.sources.capture import Capture
 if TYPE_CHECKING:
     import pandas
 
+    from hopscope.summaries.hours import Counts
+
 SENSORS = ("auto", "builtin", "zeek")
 Captures = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
@@ -99,16 +101,18 @@ def hunt(
     and InputError when no capture could be read; damage to some of them is told in `input.problems`.
     """
     from hopscope import dossier
-    from hopscope.summaries import Summaries
+    from hopscope.summaries.hours import Summaries
 
     loaded = config if isinstance(config, Config) else settings(config, local_nets)
     if isinstance(config, Config) and local_nets is not None:
         raise UsageError("local_nets: the settings given as config name the monitored networks already; set them there")
     count = InputCount()
-    summaries = Summaries(loaded)
+    summaries = Summaries(loaded.window.hours)
     for batch in records(captures, config=loaded, sensor=sensor, count=count, progress=progress):
         summaries.add(batch)
-    return Findings(dossier.findings(summaries.window(), loaded, _told(count)), count)
+    window = summaries.window(loaded.vantage, loaded.window.hours)
+    _note_unweighed(summaries.counts, loaded.window.hours, count)
+    return Findings(dossier.findings(window, loaded, _told(count)), count)
 
 
 def records(
@@ -162,6 +166,22 @@ def _read(
     from hopscope import sensor as builtin
 
     return builtin.records(capture.path, capture.name, config, count, tell)
+
+
+def _note_unweighed(counts: Counts, hours: int, count: InputCount) -> None:
+    """What was read and yet not weighed."""
+    if counts.outside:
+        count.note(
+            f"{counts.outside:,} records lie before the last {hours} hours and were not weighed; "
+            "set window.hours to weigh more"
+        )
+    if counts.duplicates:
+        count.note(f"{counts.duplicates:,} records came twice and were weighed once; was a capture given twice?")
+    if counts.dropped_legs:
+        count.note(
+            f"{counts.dropped_legs:,} connections through very busy hosts of ours were not matched as relays; "
+            "hunt in shorter captures to have them matched"
+        )
 
 
 def _told(count: InputCount) -> dict[str, object]:
