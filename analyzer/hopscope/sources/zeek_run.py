@@ -6,10 +6,11 @@ unpacked on the way where it is packed, so that nothing of the capture is writte
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -17,7 +18,7 @@ import numpy as np
 
 from hopscope.errors import InputError, UsageError
 from hopscope.records import Batch, InputCount
-from hopscope.sensor.unpack import Source
+from hopscope.sensor.unpack import Damage, Source
 from hopscope.sources import zeek_logs
 from hopscope.sources.capture import Capture
 
@@ -51,8 +52,11 @@ def records(
     zeek = program()
     with tempfile.TemporaryDirectory(prefix="hopscope-zeek-") as scratch, tempfile.TemporaryFile() as errors:
         with Source(capture.path, capture.name, progress) as source:
-            if source.empty:
-                raise InputError(capture.name, "the file is empty", "check how it was captured or copied")
+            pieces = _pieces(source)
+            first = next(pieces, None)
+            if first is None:
+                damage = source.damage or Damage(0, "the file is empty", "check how it was captured or copied")
+                raise InputError(capture.name, damage.problem, damage.remedy, damage.offset)
             process = subprocess.Popen(  # noqa: S603 - a list of arguments that are all ours
                 [zeek, *ARGUMENTS],
                 cwd=scratch,
@@ -62,7 +66,7 @@ def records(
             )
             try:
                 assert process.stdin is not None
-                _feed(source, process.stdin)
+                _feed(process.stdin, itertools.chain((first,), pieces))
                 status = process.wait()
             except BaseException:
                 process.kill()
@@ -83,12 +87,17 @@ def records(
     yield batch
 
 
-def _feed(source: Source, to: IO[bytes]) -> None:
+def _pieces(source: Source) -> Iterator[memoryview]:
     buffer = np.empty(PIECE_BYTES, np.uint8)
+    while got := source.readinto(buffer):
+        yield buffer[:got].data
+
+
+def _feed(zeek: IO[bytes], pieces: Iterable[memoryview]) -> None:
     try:
-        while got := source.readinto(buffer):
-            to.write(buffer[:got].data)
-        to.close()
+        for piece in pieces:
+            zeek.write(piece)
+        zeek.close()
     except BrokenPipeError:
         return  # Zeek gave up early and says why on its standard error
 
