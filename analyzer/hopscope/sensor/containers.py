@@ -82,10 +82,10 @@ def _begin(source: Source, name: str) -> tuple[Walker, bytes]:
     """Tell the format by the first bytes; returns its walker and the bytes that are the walker's to walk."""
     buffer = np.empty(FILE_HEADER, np.uint8)
     head = buffer[: source.readinto(buffer)].tobytes()
-    if source.empty:
-        raise InputError(name, "the file is empty", "check how it was captured or copied")
     if source.damage is not None and len(head) < FILE_HEADER:
         raise InputError(name, source.damage.problem, source.damage.remedy, source.damage.offset)
+    if not head:
+        raise InputError(name, "the file is empty", "check how it was captured or copied")
     if head[:4] in MAGICS:
         if len(head) < FILE_HEADER:
             raise InputError(name, "ends within the pcap file header", "copy the file again, it was cut", len(head))

@@ -175,14 +175,15 @@ class PcapngWalker:
 @helper
 def _time(high, low, shift, units, start):  # type: ignore[no-untyped-def]
     """Nanoseconds since the epoch of a 64-bit time in 2**-shift s (units 0) or 1/units s, from `start` s."""
-    stamp = high << 32 | low  # wraps below zero beyond 2**63 units, which is past any date
+    stamp = np.uint64(high) << np.uint64(32) | np.uint64(low)
     if units == 0:
-        seconds, part = stamp >> shift, stamp & ((1 << shift) - 1)
+        seconds = np.int64(stamp >> np.uint64(shift))
+        part = np.int64(stamp - (np.uint64(seconds) << np.uint64(shift)))
         if shift > 30:
             part, shift = part >> (shift - 30), 30
         nano = part * 1_000_000_000 >> shift
     else:
-        seconds, part = stamp // units, stamp % units
+        seconds, part = np.int64(stamp // np.uint64(units)), np.int64(stamp % np.uint64(units))
         nano = part * (1_000_000_000 // units) if units <= 1_000_000_000 else part // (units // 1_000_000_000)
     return (seconds + start) * 1_000_000_000 + nano
 

@@ -22,6 +22,7 @@ from hopscope.errors import InputError
 
 GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_ZSTD_SKIPPABLE = b"\x2a\x4d\x18"  # behind 0x50 to 0x5f: a frame with something else, before one with data
 
 PIECE = 1 << 18  # bytes of packed input read at a time
 ZSTD_PIECE = 1 << 11  # zstd output can't be capped per call; a block of 4 bytes may stand for 128 KiB
@@ -46,7 +47,11 @@ class Damage:
 
 
 class _Decompressor(Protocol):
-    """What gzip and zstd have in common: unpack some of the input, at most about `room` bytes."""
+    """What gzip and zstd have in common: `pull` unpacks some of the input, at most `room` bytes; `unused`
+    is how many of the packed bytes taken from the source have not been unpacked yet."""
+
+    @property
+    def unused(self) -> int: ...
 
     def pull(self, room: int) -> bytes: ...
 
@@ -64,11 +69,10 @@ class Source:
         self._file = self._open(path)
         try:
             self._head = self._read(PIECE)
-            self.empty = not self._head
             self._unpacker: _Decompressor | None = None
             if self._head.startswith(GZIP_MAGIC):
                 self._unpacker = _Gzip(self)
-            elif self._head.startswith(ZSTD_MAGIC):
+            elif self._head.startswith(ZSTD_MAGIC) or (self._head[1:4] == _ZSTD_SKIPPABLE and self._head[0] >> 4 == 5):
                 self._unpacker = _Zstd(self)
         except BaseException:
             self.close()
@@ -120,6 +124,16 @@ class Source:
         if self._progress is not None and size:
             self._progress(self.consumed)
 
+    @property
+    def packed_offset(self) -> int:
+        """How far the unpacking has come in the packed input."""
+        return self.consumed - len(self._head) - (self._unpacker.unused if self._unpacker else 0)
+
+    def fail(self, problem: str, remedy: str) -> None:
+        """Damage met in unpacking. A failure to read the file explains more than its consequence."""
+        if self.damage is None:
+            self.damage = Damage(self.packed_offset, problem, remedy, packed=True)
+
     def more(self, size: int) -> bytes:
         """The next packed bytes for a decompressor: what was peeked at first, then the file."""
         if self._head:
@@ -161,7 +175,7 @@ class Source:
         data = self._unpacker.pull(len(view))
         view[: len(data)] = data
         unpacked = self.produced + len(data)
-        if unpacked > BOMB_FLOOR and unpacked > BOMB_RATIO * self.consumed:
+        if unpacked > BOMB_FLOOR and unpacked > BOMB_RATIO * self.packed_offset:
             self.damage = Damage(
                 unpacked,
                 f"unpacks to more than {BOMB_RATIO} times its size, like a decompression bomb",
@@ -178,6 +192,10 @@ class _Gzip:
         self._inflate = zlib.decompressobj(wbits=31)
         self._pending = b""
 
+    @property
+    def unused(self) -> int:
+        return len(self._pending)
+
     def pull(self, room: int) -> bytes:
         while True:
             if self._inflate.eof and not self._next_member():
@@ -185,16 +203,30 @@ class _Gzip:
             if not self._pending:
                 self._pending = self._source.more(PIECE)
                 if not self._pending:
-                    self._fail("the gzip data ends before its end mark", "copy the file again, it was cut")
+                    self._source.fail("the gzip data ends before its end mark", "copy the file again, it was cut")
                     return b""
-            try:
-                data = self._inflate.decompress(self._pending, room)
-            except zlib.error as e:
-                self._fail(f"the gzip data is corrupt ({e})", "copy the file again or recapture")
-                return b""
-            self._pending = self._inflate.unused_data if self._inflate.eof else self._inflate.unconsumed_tail
-            if data:
+            data = self._step(room)
+            if data or self._source.damage is not None:
                 return data
+
+    def _step(self, room: int) -> bytes:
+        """Unpack from what is pending. zlib keeps to itself what it unpacked before damage in the same call, so
+        a call that fails is made again with less input, down to the very byte that is wrong."""
+        size = len(self._pending)
+        while True:
+            before = self._inflate.copy()
+            try:
+                data = self._inflate.decompress(self._pending[:size], room)
+            except zlib.error as e:
+                self._inflate = before
+                size //= 2
+                if size == 0:
+                    self._source.fail(f"the gzip data is corrupt ({e})", "copy the file again or recapture")
+                    return b""
+                continue
+            left = self._inflate.unused_data if self._inflate.eof else self._inflate.unconsumed_tail
+            self._pending = left + self._pending[size:]
+            return data
 
     def _next_member(self) -> bool:
         """Another member follows; zero padding and the end do not count as one."""
@@ -209,18 +241,14 @@ class _Gzip:
         if not self._pending:
             return False
         if not self._pending.startswith(GZIP_MAGIC):
-            self._fail("bytes follow the gzip data that are none", "what stood before them was read; check the file")
+            self._source.fail("bytes follow the gzip data that are none", "check the file; what stood before was read")
             return False
         self._inflate = zlib.decompressobj(wbits=31)
         return True
 
-    def _fail(self, problem: str, remedy: str) -> None:
-        if self._source.damage is None:  # a failure to read the file explains more than its consequence
-            self._source.damage = Damage(self._source.consumed - len(self._pending), problem, remedy, packed=True)
-
 
 class _Zstd:
-    """zstd frames one after another."""
+    """zstd frames one after another. Of a damaged block's 2 KiB of packed input nothing can be had."""
 
     def __init__(self, source: Source):
         self._source = source
@@ -233,27 +261,27 @@ class _Zstd:
     def _new() -> zstandard.ZstdDecompressionObj:
         return zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW).decompressobj()
 
+    @property
+    def unused(self) -> int:
+        return len(self._packed)
+
     def pull(self, room: int) -> bytes:
         while not self._ready:
             if not self._packed:
                 self._packed = self._source.more(PIECE)
                 if not self._packed:
                     if self._started:
-                        self._fail("the zstd data ends before its end mark", "copy the file again, it was cut")
+                        self._source.fail("the zstd data ends before its end mark", "copy the file again, it was cut")
                     return b""
             piece, self._packed = self._packed[:ZSTD_PIECE], self._packed[ZSTD_PIECE:]
             try:
                 self._started = True
                 self._ready = memoryview(self._frame.decompress(piece))
             except zstandard.ZstdError as e:
-                self._fail(f"the zstd data is corrupt ({e})", "copy the file again or recapture")
+                self._source.fail(f"the zstd data is corrupt ({e})", "copy the file again or recapture")
                 return b""
             if self._frame.eof:
                 self._packed = self._frame.unused_data + self._packed
                 self._frame, self._started = self._new(), False
         data, self._ready = self._ready[:room], self._ready[room:]
         return bytes(data)
-
-    def _fail(self, problem: str, remedy: str) -> None:
-        if self._source.damage is None:
-            self._source.damage = Damage(self._source.consumed - len(self._packed), problem, remedy, packed=True)
