@@ -139,7 +139,7 @@ def _reading(talk: Conversation) -> Iterator[str]:
             yield f"{took}."
         elif e.seconds - way >= GAP_SECONDS:
             longer = words.seconds(e.seconds - way)
-            yield f"{took}, {longer} longer than the way: something behind it answered, or it thought that long."
+            yield f"{took}, {longer} longer than the way: something behind it answered, or it was slow itself."
         else:
             yield f"{took}: no longer than the way and a moment's work, so the address answered itself."
 

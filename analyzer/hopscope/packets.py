@@ -6,6 +6,7 @@ pyshark is imported here and nowhere else, and only when a connection is asked f
 from __future__ import annotations
 
 import asyncio
+import gc
 import ipaddress
 import shutil
 from collections.abc import Iterator, Mapping
@@ -50,25 +51,31 @@ def read(pcap: Path, connection: Mapping[str, Any]) -> list[Packet]:
     pyshark = _pyshark()
     if not pcap.is_file():
         raise InputError(str(pcap), "no such file", "give the capture that the finding came from")
+    with _loop() as loop:
+        return _collect(pyshark, pcap, connection, loop)
+
+
+def _collect(
+    pyshark: ModuleType, pcap: Path, connection: Mapping[str, Any], loop: asyncio.AbstractEventLoop
+) -> list[Packet]:
     found: list[Packet] = []
     start: Decimal | None = None
     originator = (ipaddress.ip_address(connection["orig_h"]), connection["orig_p"])
-    with _loop() as loop:
-        try:
-            with closing(
-                pyshark.FileCapture(
-                    str(pcap.resolve()), display_filter=display_filter(connection), keep_packets=False, eventloop=loop
-                )
-            ) as capture:
-                for raw in capture:
-                    at = Decimal(raw.sniff_timestamp)
-                    start = at if start is None else start
-                    found.append(_packet(raw, originator, float(at - start)))
-                    if len(found) == MOST:
-                        break
-        except pyshark.capture.capture.TSharkCrashException as e:
-            if not found:  # a capture that is cut at its end makes TShark complain after the packets
-                raise InputError(str(pcap), f"TShark can't read it ({e})", "give a capture that it reads") from e
+    capture = pyshark.FileCapture(
+        str(pcap.resolve()), display_filter=display_filter(connection), keep_packets=False, eventloop=loop
+    )
+    try:
+        with closing(capture):
+            for raw in capture:
+                at = Decimal(raw.sniff_timestamp)
+                start = at if start is None else start
+                found.append(_packet(raw, originator, float(at - start)))
+                if len(found) == MOST:
+                    break
+    except pyshark.capture.capture.TSharkCrashException as e:
+        capture._running_processes.clear()  # it crashed; else pyshark tries to stop it when the loop is gone
+        if not found:  # a capture that is cut at its end makes TShark complain after the packets
+            raise InputError(str(pcap), f"TShark can't read it ({e})", "give a capture that it reads") from None
     return found
 
 
@@ -127,8 +134,9 @@ def _loop() -> Iterator[asyncio.AbstractEventLoop]:
     loop = asyncio.new_event_loop()
     try:
         yield loop
-        loop.run_until_complete(asyncio.sleep(0.1))  # let the pipes of a TShark that was stopped early close
     finally:
+        gc.collect()  # pipes of a TShark that was stopped early close while there is a loop to do it
+        loop.run_until_complete(asyncio.sleep(0))
         loop.close()
 
 
