@@ -78,7 +78,7 @@ def _sparse(rng: np.random.Generator, values: Any, share: float, type_: pa.DataT
 
 
 def _zipf(rng: np.random.Generator, n: int, pool: int) -> NDArray[np.int64]:
-    odds = 1.0 / np.arange(1, pool + 1)
+    odds = np.arange(1.0, pool + 1) ** -1.3
     return rng.choice(pool, n, p=odds / odds.sum())
 
 
@@ -132,7 +132,8 @@ def _connections(
         "sni": names.take(pa.array(np.where(server[row] % 3 == 0, row, -1), mask=server[row] % 3 != 0)),
         "http_host": names.take(pa.array(row, mask=server[row] % 3 != 1)),
         "ja4": _texts("t13d", rng.integers(0, 30, n) % (server + 2)).take(pa.array(row, mask=server[row] % 3 != 0)),
-        "alpn": _pick(rng, m, ("h2", "http/1.1", None)), "user_agent": _pick(rng, m, (None, "curl/8", "Mozilla/5.0")),
+        "alpn": pa.array(["h2", "http/1.1", None]).take(pa.array(server[row] % 3)),
+        "user_agent": pa.array([None, "curl/8", None]).take(pa.array(server[row] % 3)),
         "cert_sha256": _texts("ab", server * 7919).take(pa.array(row, mask=server[row] % 3 != 0)),
         "proxy_target": _pick(rng, m, (None, "Far.example:443", "[2001:db8::9]:8080"), (0.98, 0.01, 0.01)),
         "tls_sizes": pa.array([None, [517, -1200, 80], [320, -900]]).take(pa.array(rng.integers(0, 3, m))),

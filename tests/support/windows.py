@@ -102,7 +102,13 @@ def make_window(
         "starts": start_table, "sets": rows("sets", sets), "legs": rows("legs", legs), "names": rows("names", names),
         "first_seen": rows("first_seen", first_seen),
     }  # fmt: skip
-    bounds = (("pairs", "first_us"), ("pairs", "last_us"), ("starts", "ts_us"), ("legs", "start_us"), ("legs", "end_us"))
+    bounds = (
+        ("pairs", "first_us"),
+        ("pairs", "last_us"),
+        ("starts", "ts_us"),
+        ("legs", "start_us"),
+        ("legs", "end_us"),
+    )
     times = [t for table, column in bounds for t in tables[table][column].to_pylist()] or [START]
     first = min(times) if start_us is None else start_us
     con = ibis.duckdb.connect()

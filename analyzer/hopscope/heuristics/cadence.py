@@ -12,9 +12,10 @@ import pyarrow as pa
 
 from hopscope.config import setting
 from hopscope.heuristics.base import Fact, Window
-from hopscope.heuristics.evidence import WITNESSES, evidence, numbers, outbound, rise
+from hopscope.heuristics.evidence import WITNESSES, evidence, join, numbers, outbound, rise
 from hopscope.heuristics.regularity import Rhythm, Stretches, best, collapse, measure, stretches
 from hopscope.heuristics.segments import Floats, Ints, group_ids, key_ids, offsets_of, spans
+from hopscope.summaries.schema import PAIR
 
 SCOPES = {
     "name": ("sensor", "client", "name"),
@@ -31,11 +32,13 @@ class Settings:
     min_intervals: int = setting(6, "intervals", "fewest intervals between calls that can be regular")
     max_spread: float = setting(0.5, "", "spread of the intervals (MAD / median) from which they count as irregular")
     burst_share: float = setting(0.1, "", "calls closer than this share of the upper quartile interval are one call")
-    max_burst: float = setting(3.0, "connections", "connections per call, on the mean, from which it is no beacon")
+    max_burst: float = setting(3.0, "connections", "connections per call (upper quartile) from which it is no beacon")
+    overlap_low: float = setting(1.5, "", "time that connections are open over the interval up to which all is well")
+    overlap_high: float = setting(3.0, "", "the same from which they are no calls but connections side by side")
     pause_factor: float = setting(4.0, "", "a pause this many times longer than the intervals around it is a sleep")
     change_factor: float = setting(2.5, "", "intervals longer or shorter by this factor are another mode")
-    chance_low_db: float = setting(10.0, "decibans", "regularity over chance up to which rhythm is called chance")
-    chance_high_db: float = setting(20.0, "decibans", "regularity over chance from which it is not")
+    chance_low_db: float = setting(12.0, "decibans", "regularity over chance up to which rhythm is called chance")
+    chance_high_db: float = setting(22.0, "decibans", "regularity over chance from which it is not")
     score_low: float = setting(0.5, "", "regularity score up to which it weighs nothing")
     score_high: float = setting(0.9, "", "regularity score from which it weighs all")
     half_count: float = setting(3.0, "intervals", "number of intervals at which half the weight is reached")
@@ -50,7 +53,7 @@ FACTS = (
     Fact("on_beat", "", "share of intervals within a quarter of the median from a multiple of it"),
     Fact("coverage", "", "time of the regular stretch over the time from first to last connection, sleeps left out"),
     Fact("size_spread", "", "MAD of the originator's bytes over their median; null when unknown or 0"),
-    Fact("burst", "connections", "connections per call"),
+    Fact("burst", "connections", "connections per call, upper quartile"),
     Fact("score", "", "mean of the five regularities, 0 to 1"),
 )
 
@@ -63,13 +66,16 @@ class Cadence:
     Stretches of calls between sleeps and between changes of mode are judged each, and the best one counts.
     Its score is the mean of five regularities, all dimensionless: 1 - spread / `max_spread` with spread =
     MAD / median of the intervals; 1 - |Bowley skewness|; share of intervals near a multiple of the median;
-    stretch over lifetime without sleeps; 1 - MAD / median of the originator's bytes (left out when unknown). The weight
-    grows from `score_low` to `score_high`, with the number of intervals n as n / (n + `half_count`), and
-    falls with the mean burst from 1 to `max_burst` connections. Chance is ruled out first: n intervals
-    with mean m and mean deviation b from their median are 10 log10(m / 2b) decibans each more likely from a
-    jittered clock than from calls at random (Laplace against exponential), less 10 log10 n for the two
-    fitted values and 10 log10 of the number of stretches of that length that there were to choose from;
-    that must exceed `chance_low_db` and counts fully from `chance_high_db`.
+    time of the stretch over lifetime without sleeps; 1 - MAD / median of the originator's bytes (left out
+    when unknown). The weight grows from `score_low` to `score_high`, and with the number of intervals n as
+    n / (n + `half_count`). It falls with the burst (upper quartile of connections per call) from 1 to
+    `max_burst`, and with the overlap (median time that connections are open over the interval) from
+    `overlap_low` to `overlap_high`: a page's connections side by side are no calls.
+
+    Chance is ruled out first. With mean m and mean deviation b from the median, each interval is
+    10 log10(m / 2b) decibans likelier from a jittered clock than from calls at random (Laplace against
+    exponential); from the sum go 10 log10 n for the two fitted values and 20 log10 of all intervals over n
+    for the choice of the stretch. The rest must exceed `chance_low_db` and counts fully from `chance_high_db`.
 
     Judged per name (whatever the address), per address and port where several names or none were asked
     for, and per address where several ports were used: ports in turn are one beacon. Only ratios of times
@@ -122,6 +128,7 @@ def decibans_of(s: Stretches, rhythm: Rhythm, settings: Settings) -> tuple[Float
     score = np.where(known, parts, 0.0).sum(axis=0) / known.sum(axis=0)
     sure = rise(rhythm.chance_db, settings.chance_low_db, settings.chance_high_db)
     single = 1 - rise(rhythm.burst, 1.0, settings.max_burst)
+    single *= 1 - rise(rhythm.overlap, settings.overlap_low, settings.overlap_high)
     regular = (rhythm.spread < settings.max_spread) & (s.intervals >= settings.min_intervals)
     count = s.intervals / (s.intervals + settings.half_count)
     weight = sure * single * count * rise(score, settings.score_low, settings.score_high)
@@ -135,7 +142,7 @@ def _judge(starts: pa.Table, scope: str, settings: Settings) -> tuple[pa.Table, 
     rows = rows.sort_by([(k, "ascending") for k in (*keys, "ts_us", "uid")])
     calls = collapse(rows["ts_us"].to_numpy(), offsets_of(key_ids(rows, keys)), settings.burst_share)
     found = stretches(calls, settings.min_intervals, settings.pause_factor, settings.change_factor)
-    rhythm = measure(found, calls, numbers(rows, "orig_bytes"))
+    rhythm = measure(found, calls, numbers(rows, "orig_bytes"), numbers(rows, "open_s") * 1e6)
     decibans, score = decibans_of(found, rhythm, settings)
     chosen = best(found, decibans)
     chosen = chosen[decibans[chosen] > 0]
@@ -180,6 +187,8 @@ def _candidates(window: Window, settings: Settings) -> pa.Table:
     out = outbound(window).select("sensor", "client", "server").distinct()
     s = window.starts.filter(window.starts.proto.isin(["tcp", "udp"]))
     s = s.semi_join(out, ["sensor", "client", "server"])
+    first = window.samples.filter(window.samples.seg == 0)
+    s = join(s, first.group_by(list(PAIR)).agg(open_s=first.duration.median()))
     enough = settings.min_intervals + 1
 
     def per(keys: tuple[str, ...]) -> Any:
@@ -199,7 +208,7 @@ def _candidates(window: Window, settings: Settings) -> pa.Table:
     s = s.mutate(in_service=s.in_service & (s.names | s.name.isnull()))
     s = s.filter(s.in_name | s.in_service | s.in_address)
     return s.select(
-        "sensor", "client", "server", "port", "proto", "name", "ts_us", "uid", "orig_bytes",
+        "sensor", "client", "server", "port", "proto", "name", "ts_us", "uid", "orig_bytes", "open_s",
         "in_name", "in_service", "in_address",
     ).to_pyarrow()  # fmt: skip
 

@@ -58,6 +58,7 @@ class Rhythm:
     connections: Ints
     burst: Floats
     size_spread: Floats  # NaN when no size is known or their median is 0
+    overlap: Floats  # median time that connections are open over the median interval; NaN when unknown
 
 
 def collapse(times: Ints, offsets: Ints, burst_share: float) -> Calls:
@@ -106,8 +107,8 @@ def stretches(calls: Calls, fewest: int, pause_factor: float, change_factor: flo
     return Stretches(group[first], first, count, first + group[first], awake[group[first]])
 
 
-def measure(s: Stretches, calls: Calls, sizes: Floats) -> Rhythm:
-    """The statistics of each stretch. `sizes` are the rows' bytes, NaN where unknown."""
+def measure(s: Stretches, calls: Calls, sizes: Floats, open_us: Floats) -> Rhythm:
+    """The statistics of each stretch. `sizes` are the rows' bytes, `open_us` how long they last, NaN where unknown."""
     x, n = calls.intervals[spans(s.first_interval, s.intervals)], s.intervals
     offsets = np.concatenate([[0], np.cumsum(n)])
     q1, median, q3 = quantiles(x, offsets, (0.25, 0.5, 0.75))
@@ -121,16 +122,20 @@ def measure(s: Stretches, calls: Calls, sizes: Floats) -> Rhythm:
     totals = np.diff(calls.interval_offsets)[s.group]
     first, last = s.first_call, s.first_call + n
     connections = calls.first_row[last] + calls.size[last] - calls.first_row[first]
+    size, size_mad = _spread(sizes, calls.first_row[first], connections)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        size_spread = np.where(size > 0, size_mad / size, np.nan)
     return Rhythm(
         median_us=median,
         spread=quantiles(off, offsets, (0.5,))[0] / median,
         skew=skew,
         on_beat=on_beat,
         coverage=np.minimum(mean * n / s.awake_us, 1.0),
-        chance_db=10 * (n * np.log10(mean / (2 * deviation)) - np.log10(n) - np.log10(totals / n)),
+        chance_db=10 * (n * np.log10(mean / (2 * deviation)) - np.log10(n) - 2 * np.log10(totals / n)),
         connections=connections,
-        burst=connections / (n + 1),
-        size_spread=_size_spread(sizes, calls.first_row[first], connections),
+        burst=_burst(calls, first, n + 1),
+        size_spread=size_spread,
+        overlap=_spread(open_us, calls.first_row[first], connections)[0] / median,
     )
 
 
@@ -164,17 +169,17 @@ def _runs(head: Flags, left_out: Flags, fewest: int) -> Ints:
     return np.stack([first[keep], count[keep]], axis=1)
 
 
-def _size_spread(sizes: Floats, first_row: Ints, connections: Ints) -> Floats:
-    values = sizes[spans(first_row, connections)]
+def _burst(calls: Calls, first_call: Ints, count: Ints) -> Floats:
+    sizes = calls.size[spans(first_call, count)].astype(np.float64)
+    out: Floats = quantiles(sizes, np.concatenate([[0], np.cumsum(count)]), (0.75,))[0]
+    return out
+
+
+def _spread(values: Floats, first_row: Ints, rows: Ints) -> tuple[Floats, Floats]:
+    """Median and MAD of the known values in each range of rows; NaN where there are none."""
+    values = values[spans(first_row, rows)]
     known = ~np.isnan(values)
-    counts = (
-        np.add.reduceat(known, np.cumsum(connections) - connections, dtype=np.int64)
-        if len(connections)
-        else connections
-    )
-    offsets = np.concatenate([[0], np.cumsum(counts)])
+    offsets = np.concatenate([[0], np.cumsum(known)])[np.concatenate([[0], np.cumsum(rows)])]
     values = values[known]
     median = quantiles(values, offsets, (0.5,))[0]
-    mad = quantiles(np.abs(values - np.repeat(median, np.diff(offsets))), offsets, (0.5,))[0]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(median > 0, mad / median, np.nan)
+    return median, quantiles(np.abs(values - np.repeat(median, np.diff(offsets))), offsets, (0.5,))[0]

@@ -1,0 +1,209 @@
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hopscope.config import VantageSettings
+from hopscope.heuristics.leg_matching import NEAREST, Legs, match
+from hopscope.heuristics.relay_pattern import HEURISTIC, Settings
+from support.windows import START, make_window
+
+HOST, STRANGER, FAR = "10.0.0.80", "198.51.100.7", "203.0.113.66"
+
+
+def leg(role: str, uid: str, start: float, length: float, into: int, out: int, **more: Any) -> dict[str, Any]:
+    peer = {
+        "accept": {"peer": STRANGER, "own_port": 8443},
+        "connect": {"peer": FAR, "peer_port": 443, "own_port": 40_000},
+    }
+    return {
+        "role": role, "host": HOST, "uid": uid, "start_us": START + round(start * 1e6),
+        "end_us": START + round((start + length) * 1e6), "in_bytes": into, "out_bytes": out, **peer[role], **more,
+    }  # fmt: skip
+
+
+def relayed(
+    sessions: int = 12, lag: float = 0.07, end_gap: float = 0.06, header: int = 0, seed: int = 1, **far: Any
+) -> list[dict[str, Any]]:
+    """TLS sessions of a stranger and the far legs that carry them on; `header` bytes are the relay's own words."""
+    rng = random.Random(seed)
+    legs = []
+    for k in range(sessions):
+        start, length = 4 * k + rng.random(), 1 + rng.random()
+        up, down = rng.randint(900, 1100), rng.choice([1375, 2112]) + rng.randint(0, 2)
+        legs.append(leg("accept", f"A{k}", start, length, up + header, down))
+        legs.append(leg("connect", f"C{k}", start + lag, length - lag + end_gap, down, up, **far))
+    return legs
+
+
+def shop(
+    visits: int = 40, seed: int = 2, page: int = 11_662, answer: int = 1012, call: int = 575
+) -> list[dict[str, Any]]:
+    """Visitors come in; each makes the shop call a payment service."""
+    rng = random.Random(seed)
+    legs = []
+    for k in range(visits):
+        start = 2 * k + rng.random()
+        legs.append(
+            leg("accept", f"V{k}", start, 0.15, 743, page + rng.randint(0, 2), peer=f"198.51.100.{k % 9}", own_port=443)
+        )
+        legs.append(
+            leg("connect", f"P{k}", start + 0.04, 0.1, answer, call + 31 * rng.randint(0, 1), peer="203.0.113.119")
+        )
+    return legs
+
+
+def weigh(legs: list[dict[str, Any]], settings: Settings | None = None, **window: Any) -> list[dict[str, Any]]:
+    table = HEURISTIC.weigh(make_window(legs=legs, **window), settings or HEURISTIC.defaults)
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows
+
+
+def test_a_relay_is_found_and_explained() -> None:
+    (row,) = weigh(relayed())
+    assert (row["server"], row["port"], row["proto"], row["client"], row["name"]) == (HOST, 8443, "tcp", STRANGER, None)
+    assert (row["far_peer"], row["far_port"]) == (FAR, 443)
+    assert (row["matched"], row["near_sessions"], row["far_sessions"]) == (12, 12, 12)
+    assert row["decibans"] >= 40, "several matched sessions lift the host from the prior to medium"
+    assert row["start_lag_s"] == pytest.approx(0.07)
+    assert row["byte_agreement"] == 1.0
+    assert len(row["uids"]) == 10
+    assert {u[0] for u in row["uids"]} == {"A", "C"}
+    assert "203.0.113.66 port 443" in HEURISTIC.sentence(row)
+
+
+def test_a_shop_that_calls_out_for_each_visitor_is_not() -> None:
+    assert weigh(shop()) == []
+
+
+def test_a_call_whose_sizes_happen_to_be_near_stays_below_low() -> None:
+    rows = weigh(shop(page=2300, answer=2200, call=700))
+    assert all(r["decibans"] < 30 for r in rows)
+
+
+def test_a_relay_is_found_amid_other_work_of_the_host() -> None:
+    rng = random.Random(3)
+    browsing = [
+        leg("connect", f"B{k}", rng.uniform(0, 48), 1, rng.randint(2000, 40_000), 1180, peer="192.0.2.105")
+        for k in range(30)
+    ]
+    (row,) = weigh([*relayed(), *browsing])
+    assert row["far_peer"] == FAR
+    assert row["decibans"] >= 40
+
+
+def test_a_relay_s_own_words_are_allowed_for() -> None:
+    (row,) = weigh(relayed(header=118))
+    assert row["matched"] == 12
+    assert row["decibans"] >= 30
+
+
+@pytest.mark.parametrize(("lag", "found"), [(4.9, True), (5.0, True), (5.1, False), (-0.1, False)])
+def test_the_far_leg_starts_within_the_lag(lag: float, found: bool) -> None:
+    far = leg("connect", "C", 10 + lag, 100 - lag, 80_000, 30_000)
+    assert bool(weigh([leg("accept", "A", 10, 100, 30_000, 80_000), far])) is found
+
+
+@pytest.mark.parametrize(("gap", "found"), [(1.9, True), (2.0, True), (2.1, False), (-2.1, False)])
+def test_the_far_leg_ends_with_the_near_one(gap: float, found: bool) -> None:
+    far = leg("connect", "C", 10.1, 9.9 + gap, 80_000, 30_000)
+    assert bool(weigh([leg("accept", "A", 10, 10, 30_000, 80_000), far])) is found
+
+
+@pytest.mark.parametrize(("gap", "found"), [(99, True), (101, False)])
+def test_long_sessions_may_end_a_tenth_apart(gap: float, found: bool) -> None:
+    far = leg("connect", "C", 10, 1000 + gap, 80_000, 30_000)
+    assert bool(weigh([leg("accept", "A", 10, 1000, 30_000, 80_000), far])) is found
+
+
+def test_a_single_session_of_many_bytes_suffices_for_medium_and_a_small_one_does_not() -> None:
+    (large,) = weigh(
+        [leg("accept", "A", 10, 100, 3_141_592, 27_182_818), leg("connect", "C", 10, 100, 27_182_818, 3_141_592)]
+    )
+    (small,) = weigh([leg("accept", "A", 10, 1, 743, 2112), leg("connect", "C", 10, 1, 2112, 743)])
+    assert large["decibans"] >= 40
+    assert small["decibans"] < 40
+
+
+def test_bytes_that_agree_one_way_only_are_not_enough() -> None:
+    assert weigh([leg("accept", "A", 10, 10, 30_000, 80_000), leg("connect", "C", 10, 10, 8_000, 30_000)]) == []
+
+
+def test_sizes_common_to_the_host_s_other_connections_weigh_less() -> None:
+    others = [leg("connect", f"B{k}", 500 + k, 0.5, 2112, 1000, peer="192.0.2.105") for k in range(50)]
+    alike = [leg(r, f"{r}{k}", 4 * k + (r == "connect") * 0.05, 1, *((1000, 2112) if r == "accept" else (2112, 1000)))
+             for k in range(6) for r in ("accept", "connect")]  # fmt: skip
+    (alone,), (among,) = weigh(alike), weigh([*alike, *others])
+    assert among["decibans"] < alone["decibans"] - 20
+
+
+def test_most_of_the_far_end_s_connections_must_match() -> None:
+    stray = [leg("connect", f"S{k}", 1000 + 10 * k, 1, 5000, 1000) for k in range(108)]
+    (all_match,), (one_in_ten,) = weigh(relayed()), weigh([*relayed(), *stray])
+    assert one_in_ten["far_sessions"] == 120
+    assert one_in_ten["decibans"] < 0.3 * all_match["decibans"]
+
+
+def test_segments_of_one_connection_are_one_session() -> None:
+    halves = []
+    for full in relayed():
+        first = {**full, "seg": 0, "final": False, "in_bytes": 400, "out_bytes": 300, "end_us": full["start_us"] + 1000}
+        halves += [first, {**full, "seg": 1, "in_bytes": full["in_bytes"] - 400, "out_bytes": full["out_bytes"] - 300}]
+    # near in = far out needs the same cut on both legs' directions
+    for r in halves:
+        if r["role"] == "connect":
+            r["in_bytes"] += -100 if r["seg"] == 0 else 100
+            r["out_bytes"] += 100 if r["seg"] == 0 else -100
+    assert weigh(halves) == weigh(relayed())
+
+
+@pytest.mark.parametrize("service", ["dns", "ntp", "smtp"])
+def test_servers_that_pass_on_by_design_are_left_out(service: str) -> None:
+    assert weigh([{**r, "service": service} for r in relayed()]) == []
+
+
+def test_our_own_proxies_are_left_out() -> None:
+    assert weigh(relayed(), vantage=VantageSettings(own_proxies=(HOST,))) == []
+
+
+def test_a_reverse_proxy_towards_internal_servers_has_no_far_leg_outside() -> None:
+    assert weigh(relayed(peer="10.0.0.99", peer_local=True)) == []
+
+
+def test_one_sided_links_are_void() -> None:
+    (row,) = weigh(relayed(), vantage=VantageSettings(one_sided=True))
+    assert row["void"] is not None
+    assert row["decibans"] == 0
+
+
+def test_unknown_bytes_give_no_evidence() -> None:
+    assert weigh([{**r, "in_bytes": None} for r in relayed()]) == []
+
+
+def test_no_legs_no_evidence() -> None:
+    assert weigh([]) == []
+
+
+def test_the_order_of_rows_does_not_matter() -> None:
+    legs = [*relayed(), *shop(page=2300, answer=2200, call=700)]
+    expected = weigh(legs)
+    random.Random(5).shuffle(legs)
+    assert weigh(legs) == expected
+
+
+def test_each_leg_is_matched_once() -> None:
+    twice = [*relayed(3), *(({**r, "uid": r["uid"] + "x"}) for r in relayed(3) if r["role"] == "accept")]
+    (row,) = weigh(twice)
+    assert (row["matched"], row["near_sessions"], row["far_sessions"]) == (3, 6, 3)
+
+
+def test_a_busy_host_costs_a_bounded_number_of_candidates() -> None:
+    rng = np.random.default_rng(1)
+    n = 5000
+    start = np.sort(rng.integers(0, 1_000_000, n))
+    same = np.zeros(n, np.int64)
+    sizes = rng.integers(1000, 10**6, (2, n)).astype(float)
+    near = Legs(same, same, start, start + 10_000, sizes[0], sizes[1])
+    found = match(near, near, 5_000_000, 2_000_000, 0.1, 600.0)
+    assert found.looks.max() <= NEAREST
