@@ -14,7 +14,7 @@ help:
 	@echo "make types   mypy, strict"
 	@echo "make unit    the tests alone"
 	@echo "make format  let ruff rewrite what it can"
-	@echo "make docs    write docs/records.md anew from records.py"
+	@echo "make docs    write anew what documents take from the program"
 	@echo "make clean   remove .venv and caches"
 
 .venv/.ready-core: pyproject.toml .ci/setup
@@ -50,6 +50,7 @@ format: .venv/.ready-test
 
 docs: .venv/.ready-test
 	$(BIN)/python docs/records.py
+	$(BIN)/python docs/outputs.py
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

@@ -1,0 +1,54 @@
+"""Runs the commands whose output README.md shows, and writes what they print into it: `make docs`.
+
+A block that is kept so follows a comment `<!-- output of: COMMAND -->`; its first line is the command
+as a person types it, the rest is what the command prints on standard output.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+BLOCK = re.compile(r"(<!-- output of: (.*?) -->\n```console\n\$ .*?\n)(.*?)(```\n)", re.DOTALL)
+
+
+def commands(text: str) -> list[str]:
+    """The commands whose output the text shows, in order."""
+    return [match[2] for match in BLOCK.finditer(text)]
+
+
+def refreshed(text: str, home: Path) -> str:
+    """The text with every block's output as it is now; findings are kept below `home` meanwhile."""
+    return BLOCK.sub(lambda m: f"{m[1]}{output(m[2], home)}{m[4]}", text)
+
+
+def output(command: str, home: Path) -> str:
+    """What a command prints on standard output, run from the project's root by this interpreter's hopscope."""
+    program, *arguments = shlex.split(command)
+    if program != "hopscope":
+        raise SystemExit(f"{command}: only hopscope's own output is kept")
+    env = {**os.environ, "HOME": str(home), "XDG_STATE_HOME": ""}
+    done = subprocess.run(  # noqa: S603 - commands that stand in our own README
+        [sys.executable, "-m", "hopscope", *arguments], cwd=ROOT, env=env, capture_output=True, text=True, timeout=600
+    )
+    if done.returncode not in (0, 1):
+        raise SystemExit(f"{command}: exit code {done.returncode}\n{done.stderr}")
+    return done.stdout
+
+
+def main() -> None:
+    """Refresh README.md."""
+    with tempfile.TemporaryDirectory() as home:
+        README.write_text(refreshed(README.read_text(encoding="utf-8"), Path(home)), encoding="utf-8")
+    sys.stdout.write(f"wrote {README}\n")
+
+
+if __name__ == "__main__":
+    main()
