@@ -8,7 +8,7 @@ from hashlib import sha256
 
 from cryptography import x509
 
-from hopscope.sensor.dissect.text import LINE_LIMIT, text
+from hopscope.sensor.dissect.text import LINE_LIMIT, visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,5 +31,4 @@ def certificate(der: bytes) -> Certificate:
         names = subject.rfc4514_string(), issuer.rfc4514_string()
     except Exception:  # the parser raises many kinds on hostile DER, and none of them matters here
         return Certificate(digest, None, None, None)
-    shown = [text(name.encode("utf-8", "surrogateescape"), LINE_LIMIT) for name in names]
-    return Certificate(digest, shown[0], shown[1], subject == issuer)
+    return Certificate(digest, visible(names[0][:LINE_LIMIT]), visible(names[1][:LINE_LIMIT]), subject == issuer)

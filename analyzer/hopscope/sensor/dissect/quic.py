@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from hashlib import sha256
 from struct import Struct
@@ -15,10 +15,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hopscope.sensor.dissect.facts import Facts
 from hopscope.sensor.dissect.text import text
 from hopscope.sensor.dissect.tls import CLIENT_HELLO, SERVER_HELLO, apply_server_hello
-from hopscope.sensor.dissect.tlshello import ClientHello, client_hello, server_hello
+from hopscope.sensor.dissect.tlshello import client_hello, server_hello
 
 MAX_CRYPTO = 65536  # bytes of handshake put together, of one direction
 MAX_PACKETS = 4  # looked at in one datagram
+MAX_IDS = 4  # connection IDs that keys are tried for
 TAG = 16  # bytes of the AEAD's tag
 SAMPLE = 16  # bytes that the header's mask is made from
 
@@ -30,6 +31,7 @@ _SALTS = {
 _V2 = 0x6B3343CF
 _LONG = Struct(">BI")
 
+Initial = tuple[int, bytes, int]  # version, packet, offset of its packet number
 Keys = tuple[AESGCM, bytes, bytes]  # payload, initialisation vector, header
 
 
@@ -46,42 +48,45 @@ def quic(facts: Facts, orig: list[bytes], resp: list[bytes]) -> bool:
 
     The keys come from the first destination connection ID the client chose, or a later one after a Retry.
     """
-    hello: ClientHello | None = None
-    opened = False
     ids: list[bytes] = []
-    stream: dict[int, bytes] = {}
-    for data in orig:
-        for version, packet, start in _initials(data):
-            dcid = packet[6 : 6 + packet[5]]
-            if dcid not in ids and len(ids) < MAX_PACKETS:
-                ids.append(dcid)
-            payload = _open(packet, start, version, ids, "client in")
-            if payload is not None:
-                opened = True
-                _crypto(payload, stream)
-    body = _message(stream, CLIENT_HELLO)
-    if body is not None:
-        hello = client_hello(body)
+    packets = [found for data in orig for found in _initials(data)]
+    for _, packet, _ in packets:
+        dcid = packet[6 : 6 + packet[5]]
+        if dcid not in ids and len(ids) < MAX_IDS:
+            ids.append(dcid)
+    opened, body = _handshake(packets, ids, "client in", CLIENT_HELLO)
+    hello = client_hello(body) if body is not None else None
     if hello is not None:
         facts.sni = hello.sni
         facts.ja4 = hello.fingerprint("q")
         if hello.alpn:
             facts.alpn = text(hello.alpn)
-    answers: dict[int, bytes] = {}
-    for data in resp:
-        for version, packet, start in _initials(data):
-            payload = _open(packet, start, version, ids, "server in")
-            if payload is not None:
-                _crypto(payload, answers)
-    body = _message(answers, SERVER_HELLO)
-    answer = server_hello(body) if body is not None else None
-    if answer is not None:
-        apply_server_hello(facts, answer, hello)
+    if opened:
+        answers = (found for data in resp for found in _initials(data))
+        _, body = _handshake(answers, ids, "server in", SERVER_HELLO)
+        answer = server_hello(body) if body is not None else None
+        if answer is not None:
+            apply_server_hello(facts, answer, hello)
     return opened
 
 
-def _initials(data: bytes) -> Iterator[tuple[int, bytes, int]]:
-    """(version, packet, offset of its packet number) of each Initial packet in a datagram."""
+def _handshake(packets: Iterable[Initial], ids: list[bytes], side: str, kind: int) -> tuple[bool, bytes | None]:
+    """Whether a packet could be opened, and the first handshake message's body when it is of the kind."""
+    opened = False
+    stream: dict[int, bytes] = {}
+    for version, packet, start in packets:
+        payload = _open(packet, start, version, ids, side)
+        if payload is not None:
+            opened = True
+            _crypto(payload, stream)
+            body = _message(stream, kind)
+            if body is not None:
+                return True, body
+    return opened, None
+
+
+def _initials(data: bytes) -> Iterator[Initial]:
+    """Each Initial packet in a datagram."""
     for _ in range(MAX_PACKETS):
         if len(data) < 32 or not data[0] & 0x80:
             return
@@ -115,8 +120,8 @@ def _varint(data: bytes, pos: int) -> tuple[int, int]:
 
 
 def _open(packet: bytes, start: int, version: int, ids: list[bytes], side: str) -> bytes | None:
-    """The packet's payload, decrypted with the keys of the newest connection ID that fits."""
-    for dcid in reversed(ids):
+    """The packet's payload, decrypted with the keys of the connection ID that fits."""
+    for dcid in ids:
         cipher, vector, header_key = _keys(version, dcid, side)
         sample = packet[start + 4 : start + 4 + SAMPLE]
         mask = _mask(header_key, sample)

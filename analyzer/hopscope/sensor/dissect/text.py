@@ -23,6 +23,11 @@ def text(raw: bytes, limit: int = NAME_LIMIT) -> str:
     return "".join(_shown(char) for char in raw.decode("utf-8", "surrogateescape"))
 
 
+def visible(value: str) -> str:
+    r"""The text with what has no visible form as \xNN; backslashes stay, for text with escapes of its own."""
+    return value if value.isprintable() else "".join(char if char == "\\" else _shown(char) for char in value)
+
+
 def _shown(char: str) -> str:
     if char == "\\":
         return "\\\\"
