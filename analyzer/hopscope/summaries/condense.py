@@ -6,9 +6,7 @@ Each table is made in two steps: one row per record (or per value of a record), 
 
 from __future__ import annotations
 
-import functools
-import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import ibis
 import ibis.expr.types as ir
@@ -33,8 +31,18 @@ def condense(connections: ir.Table, dns_queries: ir.Table, bounds: Bounds = BOUN
 
     `connections` and `dns_queries` have `prepare.CONNECTIONS` and `prepare.DNS_QUERIES`.
     """
-    rows = {name: lift(connections) for name, lift in _LIFTS.items()}
-    return reduce_all({**rows, "names": _names(dns_queries)}, bounds)
+    return reduce_all(lift(connections, dns_queries), bounds)
+
+
+def lift(connections: ir.Table, dns_queries: ir.Table) -> dict[str, ir.Table]:
+    """The rows of `schema.TABLES` as each record gives them, neither grouped nor cut."""
+    rows = {name: of_connections(connections) for name, of_connections in _LIFTS.items()}
+    return {**rows, "leg_buckets": bucket_rows(rows["legs"]), "names": _names(dns_queries)}
+
+
+def bucket_rows(legs: ir.Table) -> ir.Table:
+    """A row of leg_buckets for each leg row."""
+    return legs.select("sensor", "host", "hour", "bucket", rows=ibis.literal(1, "int64"))
 
 
 def established(c: ir.Table) -> ir.BooleanValue:
@@ -67,7 +75,7 @@ def _samples(c: ir.Table) -> ir.Table:
 
 
 def _floors(c: ir.Table) -> ir.Table:
-    long = _long(c, {m: c[m] for m in FLOOR_MEASURES}, "measure", "value")
+    long = _long(c, "measure", value={m: c[m] for m in FLOOR_MEASURES})
     long = long.mutate(value_us=_microseconds(long.value))
     return long.filter(long.value_us.notnull()).select(*schema.TABLES["floors"].names)
 
@@ -85,18 +93,22 @@ def _starts(c: ir.Table) -> ir.Table:
 def _sets(c: ir.Table) -> ir.Table:
     accepted = c.proxy_accepted.ifelse("true", c.proxy_accepted.isnull().ifelse(ibis.null("string"), "false"))
     values = {kind: accepted if kind == "proxy_accepted" else c[kind] for kind in SET_KINDS}
-    long = _long(c, values, "kind", "value")
-    by = [*PAIR, "hour", "kind", "value"]  # grouped before hashing: values repeat, hashing is dear
-    distinct = long.aggregate(connections=_one(long.seg == 0).sum(), uid=long.uid.min(), by=by)
-    return distinct.mutate(hash=_text_hash(distinct.value))
+    long = _long(c, "kind", value=values, hash={kind: c[f"{kind}_hash"] for kind in SET_KINDS})
+    return long.mutate(connections=_one(long.seg == 0)).select(*schema.TABLES["sets"].names)
 
 
-def _long(c: ir.Table, values: dict[str, ir.Value], key: str, value: str) -> ir.Table:
-    """One row for each of a record's `values` that is not null; `key` holds its name."""
-    wide = c.filter(ibis.or_(*(v.notnull() for v in values.values())))
-    wide = wide.select(*PAIR, "hour", "uid", "seg", **values, **{key: ibis.literal(list(values)).unnest()})
-    long = wide.mutate(**{value: wide[key].cases(*((n, wide[n]) for n in values))})
-    return long.filter(long[value].notnull())
+def _long(c: ir.Table, key: str, **values: Mapping[str, ir.Value]) -> ir.Table:
+    """One row for each of a record's values that is not null: `key` holds its name.
+
+    `values` are the columns of such a row by name: what each has for which key, the first being the value.
+    """
+    first, *_ = values
+    kinds = list(values[first])
+    wide = c.filter(ibis.or_(*(v.notnull() for v in values[first].values())))
+    columns = {f"{column}_{kind}": v for column, of_kind in values.items() for kind, v in of_kind.items()}
+    wide = wide.select(*PAIR, "hour", "uid", "seg", **columns, **{key: ibis.literal(kinds).unnest()})
+    long = wide.mutate(**{n: wide[key].cases(*((kind, wide[f"{n}_{kind}"]) for kind in kinds)) for n in values})
+    return long.filter(long[first].notnull())
 
 
 def _legs(c: ir.Table) -> ir.Table:
@@ -120,13 +132,9 @@ def _leg(c: ir.Table, role: str) -> ir.Table:
     return c.select(**{n: seen[n] if n in seen else c[n] for n in schema.TABLES["legs"].names})
 
 
-def _leg_buckets(c: ir.Table) -> ir.Table:
-    return _legs(c).select("sensor", "host", "hour", "bucket", rows=ibis.literal(1, "int64"))
-
-
 _LIFTS: dict[str, Callable[[ir.Table], ir.Table]] = {
     "pairs": _pairs, "samples": _samples, "floors": _floors, "rhythm": _rhythm, "starts": _starts, "sets": _sets,
-    "legs": _legs, "leg_buckets": _leg_buckets,
+    "legs": _legs,
 }  # fmt: skip
 
 
@@ -155,11 +163,3 @@ def _whole(us: ir.IntegerValue, unit_us: int) -> ir.IntegerValue:
 def _microseconds(seconds: ir.FloatingValue) -> ir.IntegerValue:
     """Whole microseconds; null where the value is no sane span of time."""
     return (seconds.between(0, _SANE_SECONDS).ifelse(seconds, ibis.null("float64")) * _US).round().cast("int64")
-
-
-def _text_hash(text: ir.StringValue) -> ir.IntegerValue:
-    """28 bits of the text's MD5, digit by digit: engines turn hexadecimal into numbers in their own ways."""
-    digest = text.hexdigest("md5")
-    hexadecimal = ibis.literal("0123456789abcdef")
-    digits = [hexadecimal.find(digest.substr(at, 1)) * 16 ** (6 - at) for at in range(7)]
-    return functools.reduce(operator.add, digits).cast("int64")

@@ -11,8 +11,7 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from hopscope.summaries import prepare, schema, window
-from hopscope.summaries.condense import condense
+from hopscope.summaries import condense, prepare, schema, window
 from hopscope.summaries.merge import Bounds, reduce_all
 
 Tables = Mapping[str, pa.Table]
@@ -52,9 +51,18 @@ def store(
 
 @functools.cache
 def condense_sql(bounds: Bounds) -> dict[str, str]:
-    """SQL of `condense` over tables named connections and dns_queries."""
-    connections = _unbound("connections", prepare.CONNECTIONS)
-    return _sql(condense(connections, _unbound("dns_queries", prepare.DNS_QUERIES), bounds))
+    """SQL of `condense` over tables named connections and dns_queries.
+
+    Put together from the SQL of `lift` and that of merging, which is needed anyway: compiling takes longer
+    than condensing a small capture.
+    """
+    rows = condense.lift(_unbound("connections", prepare.CONNECTIONS), _unbound("dns_queries", prepare.DNS_QUERIES))
+    lifted = _sql({**rows, "leg_buckets": condense.bucket_rows(_summaries()["legs"])})
+    of_legs = ("legs", "leg_buckets")
+    return {
+        name: _with({n: lifted[n] for n in (of_legs if name in of_legs else (name,))}, reduced)
+        for name, reduced in merge_sql(bounds).items()
+    }
 
 
 @functools.cache
@@ -84,6 +92,12 @@ def _registered(con: duckdb.DuckDBPyConnection, tables: Tables) -> Iterator[None
     finally:
         for name in tables:
             con.unregister(name)
+
+
+def _with(tables: Mapping[str, str], query: str) -> str:
+    """`query` over tables that are queries themselves."""
+    named = ", ".join(f'"{name}" AS ({sql})' for name, sql in tables.items())
+    return f"WITH {named} SELECT * FROM ({query})"  # noqa: S608 # names and SQL are our own
 
 
 def _summaries() -> dict[str, ir.Table]:

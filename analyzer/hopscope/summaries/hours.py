@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from hopscope.config import VantageSettings
+from hopscope.config import Config
 from hopscope.heuristics.base import Window
 from hopscope.records import CONNECTION_SCHEMA, DNS_QUERY_SCHEMA, Batch
 from hopscope.summaries import engine, prepare, schema
@@ -43,15 +43,15 @@ class Counts:
 
 
 class Summaries:
-    """Summaries of all records that were added, of the last `keep_hours` hours of event time.
+    """Summaries of the records that were added, of the last `window.hours` hours of event time.
 
-    Memory is bounded by what the tables' bounds leave of each hour. Time is the records': the hour of the
-    latest record is the present.
+    Memory is bounded by what the tables' bounds leave of each hour. Time is the records': the latest of
+    them is the present.
     """
 
-    def __init__(self, keep_hours: int = 24, bounds: Bounds = BOUNDS, batch_rows: int = BATCH_ROWS):
+    def __init__(self, config: Config, bounds: Bounds = BOUNDS, batch_rows: int = BATCH_ROWS):
         self.counts = Counts()
-        self._keep_hours, self._bounds, self._batch_rows = keep_hours, bounds, batch_rows
+        self._config, self._bounds, self._batch_rows = config, bounds, batch_rows
         self._waiting: list[Batch] = []
         self._waiting_rows = 0
         self._hours: dict[int, list[Summary]] = {}
@@ -89,16 +89,15 @@ class Summaries:
         self._merge(_PARTS)
         self._expire()
 
-    def window(self, vantage: VantageSettings, hours: int | None = None) -> Window:
-        """The window of the last `hours` hours, back from the latest record (all that is held when None).
+    def window(self) -> Window:
+        """The window of the last `window.hours` hours, back from the latest record.
 
         An hour that overlaps it counts whole, so that the window starts at an hour's start. Its tables lie
         in a DuckDB of their own and don't change. Afterwards `counts` tells of `outside` and `dropped_legs`.
         """
         self.flush()
         end_us = 0 if self._latest_us is None else self._latest_us + 1
-        length = self._keep_hours if hours is None else hours
-        first, last = windows.hours_of(max(end_us - length * HOUR_US, 0), end_us)
+        first, last = windows.hours_of(max(end_us - self._config.window.hours * HOUR_US, 0), end_us)
         self._merge(1)
         held = self.tables()
         within = {name: t.filter(_between(t["hour"], first, last)) for name, t in held.items()}
@@ -116,7 +115,7 @@ class Summaries:
         tables["first_seen"] = tables["first_seen"].select("kind", "value", "first_us")
         start_us = first * HOUR_US
         history_us = start_us if self._earliest_us is None else self._earliest_us
-        return Window(**tables, start_us=start_us, end_us=end_us, history_us=history_us, vantage=vantage)
+        return Window(**tables, start_us=start_us, end_us=end_us, history_us=history_us, vantage=self._config.vantage)
 
     def tables(self) -> Summary:
         """The summaries of all hours that are held, merged: tables of `schema.TABLES`."""
@@ -159,7 +158,7 @@ class Summaries:
         """Let go of hours that lie too far back; names and addresses in them stay known."""
         if self._latest_us is None:
             return
-        oldest = self._latest_us // HOUR_US - self._keep_hours
+        oldest = self._latest_us // HOUR_US - self._config.window.hours
         gone = [hour for hour in self._hours if hour < oldest]
         if not gone:
             return

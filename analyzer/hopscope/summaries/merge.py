@@ -99,8 +99,7 @@ def reduce(name: str, table: ir.Table, bounds: Bounds = BOUNDS, hours: bool = Tr
             by=list(by),
         )
     if cut_by and (hours or not rule.every_hour):
-        rank = ibis.row_number().over(group_by=list(cut_by), order_by=list(rule.order))
-        table = table.mutate(rank=rank).filter(lambda t: t.rank < getattr(bounds, name))
+        table = _cut(table, cut_by, rule.order, getattr(bounds, name))
     return table.select(*(c for c in schema.TABLES[name].names if hours or c != "hour"))
 
 
@@ -131,6 +130,15 @@ def union(tables: Sequence[ir.Table]) -> ir.Table:
     """All rows of tables of one schema."""
     first, *rest = tables
     return first.union(*rest) if rest else first
+
+
+def _cut(table: ir.Table, by: tuple[str, ...], order: tuple[str, ...], rows: int) -> ir.Table:
+    """The first rows of each group. Ranking sorts, which is dear; so only groups that exceed it are ranked."""
+    crowded = table.aggregate(size=table.count(), by=list(by)).filter(lambda t: t["size"] > rows).select(*by)
+    of_group = [table[c].identical_to(crowded[c]) if c == "name" else table[c] == crowded[c] for c in by]
+    many = table.semi_join(crowded, of_group)
+    many = many.mutate(rank=ibis.row_number().over(group_by=list(by), order_by=list(order)))
+    return table.anti_join(crowded, of_group).union(many.filter(many.rank < rows).drop("rank"))
 
 
 def _without_hour(columns: tuple[str, ...], hours: bool) -> tuple[str, ...]:

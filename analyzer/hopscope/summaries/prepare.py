@@ -7,6 +7,8 @@ the same numbers, and so that a replayed record is known by its hash.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -40,7 +42,13 @@ _USED = (
     "first_speaker", "first_len", "first_bits", "first_printable", "first_run", "first_head_printable", "tls_sizes",
     "on_starts", *SET_KINDS,
 )  # fmt: skip
-CONNECTIONS = pa.schema([*(CONNECTION_SCHEMA.field(c).with_name(RENAMED.get(c, c)) for c in _USED), *ADDED])
+CONNECTIONS = pa.schema(
+    [
+        *(CONNECTION_SCHEMA.field(c).with_name(RENAMED.get(c, c)) for c in _USED),
+        *(pa.field(f"{kind}_hash", pa.int64()) for kind in SET_KINDS),  # of the value's text; any number when null
+        *ADDED,
+    ]
+)
 DNS_QUERIES = pa.schema(
     [*(DNS_QUERY_SCHEMA.field(c) for c in ("sensor", "client", "uid", "answers", "ttls", "rtt")), *ADDED]
 )
@@ -55,7 +63,10 @@ def prepare_connections(connections: pa.Table) -> pa.Table:
     """Connections of CONNECTION_SCHEMA as the columns of CONNECTIONS."""
     name = pc.coalesce(_host(connections["proxy_target"]), _lower(connections["sni"]), _host(connections["http_host"]))
     identity = hash_rows(connections["sensor"], connections["uid"], connections["seg"])
-    return _with(connections.select(_USED), CONNECTIONS, name, connections["ts"], connections["seg_end"], identity)
+    used = connections.select(_USED).columns
+    hashes = [_value_hashes(connections[kind]) for kind in SET_KINDS]
+    added = _added(name, connections["ts"], connections["seg_end"], identity)
+    return pa.Table.from_arrays([*used, *hashes, *added], schema=CONNECTIONS)
 
 
 def prepare_dns(queries: pa.Table) -> pa.Table:
@@ -63,11 +74,12 @@ def prepare_dns(queries: pa.Table) -> pa.Table:
     identity = hash_rows(
         queries["sensor"], queries["uid"], pc.cast(queries["ts"], pa.int64()), queries["query"], queries["qtype"]
     )
-    used = queries.select(DNS_QUERIES.names[: -len(ADDED)])
-    return _with(used, DNS_QUERIES, _lower(queries["query"]), queries["ts"], queries["ts"], identity)
+    used = queries.select(DNS_QUERIES.names[: -len(ADDED)]).columns
+    added = _added(_lower(queries["query"]), queries["ts"], queries["ts"], identity)
+    return pa.Table.from_arrays([*used, *added], schema=DNS_QUERIES)
 
 
-def hash_rows(*columns: pa.ChunkedArray) -> NDArray[np.int64]:
+def hash_rows(*columns: pa.ChunkedArray | pa.Array) -> NDArray[np.int64]:
     """A hash of each row's values, 63 bits, the same on every machine. Null hashes as the empty text or 0."""
     h = np.full(len(columns[0]), _SEED, dtype=np.uint64)
     for column in columns:
@@ -82,17 +94,18 @@ def hash_rows(*columns: pa.ChunkedArray) -> NDArray[np.int64]:
     return (h >> np.uint64(1)).view(np.int64)
 
 
-def _with(
-    used: pa.Table,
-    schema: pa.Schema,
-    name: pa.ChunkedArray,
-    ts: pa.ChunkedArray,
-    end: pa.ChunkedArray,
-    identity: NDArray[np.int64],
-) -> pa.Table:
+def _added(name: pa.ChunkedArray, ts: pa.ChunkedArray, end: pa.ChunkedArray, identity: NDArray[np.int64]) -> list[Any]:
     end_us = pc.cast(end, pa.int64())
-    added = (name, pc.cast(ts, pa.int64()), end_us, pc.divide(end_us, HOUR_US), pa.array(identity))
-    return pa.Table.from_arrays([*used.columns, *added], schema=schema)
+    return [name, pc.cast(ts, pa.int64()), end_us, pc.divide(end_us, HOUR_US), pa.array(identity)]
+
+
+def _value_hashes(column: pa.ChunkedArray) -> pa.Array:
+    """The hash of each value's text; values repeat, so that only the distinct ones are hashed."""
+    if column.null_count == len(column):
+        return pa.array(np.zeros(len(column), np.int64))
+    encoded = column.combine_chunks().dictionary_encode()
+    hashes = hash_rows(encoded.dictionary.cast(pa.string()))
+    return pa.array(hashes).take(encoded.indices.fill_null(0))
 
 
 def _lower(column: pa.ChunkedArray) -> pa.ChunkedArray:
