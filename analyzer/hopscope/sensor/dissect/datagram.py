@@ -9,6 +9,7 @@ from hopscope.sensor.dissect.krb import message as krb
 from hopscope.sensor.dissect.ntp import PORT as NTP_PORT
 from hopscope.sensor.dissect.ntp import SERVER as NTP_SERVER
 from hopscope.sensor.dissect.ntp import ntp
+from hopscope.sensor.dissect.overlay import overlay
 from hopscope.sensor.dissect.plant import dnp3
 from hopscope.sensor.dissect.radius import PORT as RADIUS_PORT
 from hopscope.sensor.dissect.radius import radius
@@ -28,6 +29,9 @@ def dissect(orig: list[bytes], resp: list[bytes], resp_p: int) -> Facts:
             facts.services.append("quic")
     elif any(map(dtls.starts, orig)):
         if dtls.dtls(facts, orig, resp):
+            facts.services.append("dtls")
+    elif any(map(dtls.starts, resp)):  # in calls either end may be the client
+        if dtls.dtls(facts, resp, orig):
             facts.services.append("dtls")
     elif name := _service(orig, resp, resp_p):
         facts.services.append(name)
@@ -55,7 +59,9 @@ def _service(orig: list[bytes], resp: list[bytes], resp_p: int) -> str | None:
         return "sip"
     if resp_p == RADIUS_PORT and all(map(radius, every)):
         return "radius"
-    return "dnp3_udp" if any(map(dnp3, every)) else None
+    if any(map(dnp3, every)):
+        return "dnp3_udp"
+    return overlay(orig, resp, resp_p)
 
 
 def _dns(orig: list[bytes], resp: list[bytes], resp_p: int) -> bool:

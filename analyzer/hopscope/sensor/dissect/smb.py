@@ -32,7 +32,7 @@ def dce_rpc(client: bytes, server: bytes, resp_p: int) -> Step | None:
     """DCE/RPC over TCP: a whole fragment (version 5) of either side."""
     if not any(_fragment(stream) for stream in (client, server)):
         return None
-    return Step((*_security(client, server), "dce_rpc"))
+    return Step((*(name for name in _security(client, server) if name != "krb"), "dce_rpc"))
 
 
 def _chunks(stream: bytes) -> int:
