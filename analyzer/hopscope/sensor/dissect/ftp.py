@@ -9,7 +9,7 @@ from hopscope.sensor.dissect.step import Step, after_starttls, lines
 
 PORTS = frozenset((21, 2811))
 
-_USER = re.compile(rb"(?:^|[\n\r]) *USER ", re.IGNORECASE)
+_USER = re.compile(rb"(?:^|[\n\r]) *+USER ", re.IGNORECASE)
 _GREETING = re.compile(rb"[\n\r ]*(?:120|220)[^0-9].*[\n\r] *(?:230|331)[^0-9]", re.DOTALL)
 _ADAT = re.compile(rb"(?:\d{3}[ -])?ADAT[ =]([A-Za-z0-9+/=]+)$")
 _REPLY = re.compile(rb"[1-9]\d\d(?:[ -]|$)")

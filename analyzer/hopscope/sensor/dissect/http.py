@@ -10,6 +10,7 @@ from hopscope.sensor.dissect.text import LINE_LIMIT, text
 from hopscope.sensor.dissect.websocket import websocket
 
 PORTS = frozenset((80, 81, 631, 1080, 3128, 8000, 8080, 8888))  # Zeek listens there without a known method
+MAX_HEADERS = 200  # lines of one head
 MAX_LEADING = 8  # empty lines before a request that are let pass
 
 _METHODS = re.compile(
@@ -143,7 +144,10 @@ def _response(answer: _Answer, server: bytes) -> bool:
 def _headers(stream: bytes, pos: int) -> tuple[dict[bytes, bytes], int | None]:
     """The first value of each header, names lower-case, and the offset past the empty line."""
     out: dict[bytes, bytes] = {}
-    while (end := stream.find(b"\n", pos)) >= 0:
+    for _ in range(MAX_HEADERS):
+        end = stream.find(b"\n", pos)
+        if end < 0:
+            break
         line = stream[pos:end].rstrip(b"\r")
         pos = end + 1
         if not line:

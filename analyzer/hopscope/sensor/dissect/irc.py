@@ -15,11 +15,12 @@ COMMANDS = frozenset(
 )
 
 _LOGIN = re.compile(
-    rb"(?:^|[\r\n]) *(?:USER +[^\r\n]+[\n\r]+ *NICK +[^\r\n]*[\r\n]|NICK +[^\r\n]+[\r\n]+ *USER +[^\r\n]+[\r\n])",
+    rb"(?:^|[\r\n]) *+(?:USER ++[^\r\n]++[\n\r]++ *+NICK ++[^\r\n]*+[\r\n]"
+    rb"|NICK ++[^\r\n]++[\r\n]++ *+USER ++[^\r\n]++[\r\n])",
     re.IGNORECASE,
 )
 _REPLY = re.compile(rb"(?:^|[\n\r])(?::[^ \n\r]+ )?\d\d\d ")
-_LINE = re.compile(rb" *(?:@[^ ]* +)?(?::[^ ]* +)?([^ ]+)")
+_LINE = re.compile(rb" *+(?:@[^ ]*+ ++)?+(?::[^ ]*+ ++)?+([^ ]++)")
 
 
 def irc(client: bytes, server: bytes, resp_p: int) -> Step | None:

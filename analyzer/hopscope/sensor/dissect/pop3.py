@@ -6,7 +6,7 @@ import re
 
 from hopscope.sensor.dissect.step import Step, after_starttls, lines
 
-_COMMAND = re.compile(rb"(?:^|[\r\n])\s*(?:USER\s|APOP\s|CAPA|AUTH|STLS)", re.IGNORECASE)
+_COMMAND = re.compile(rb"(?:^|[\r\n])\s*+(?:USER\s|APOP\s|CAPA|AUTH|STLS)", re.IGNORECASE)
 _CONFIRMING = (b"USER", b"CAPA", b"STLS")
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 
 PORT = 5060
+MAX_LINE = 1024  # bytes of a request line
 
-_REQUEST = re.compile(rb"[^\r\n]*[A-Za-z0-9_.!%*+`'~-]+[ \t]+\S+[ \t]+SIP/\d\.\d\r\n")
+_VERSION = re.compile(rb"SIP/\d\.\d")
 _STATUS = re.compile(rb" ?SIP/\d\.\d[ \t]+\d{3}[ \t]")
 
 
 def is_request(data: bytes) -> bool:
-    """A request line of SIP."""
-    return _REQUEST.match(data[:1024]) is not None
+    """A request line of SIP: method, target, version."""
+    parts = data[:MAX_LINE].partition(b"\r\n")[0].split()
+    return len(parts) >= 3 and _VERSION.fullmatch(parts[-1]) is not None
 
 
 def is_status(data: bytes) -> bool:

@@ -13,7 +13,7 @@ COMMANDS = frozenset(
 )
 
 _GREETING = re.compile(rb"\s*220[\s-]")
-_HELLO = re.compile(rb"(?:^|[\r\n])\s*(?:HELO|EHLO)", re.IGNORECASE)
+_HELLO = re.compile(rb"(?:^|[\r\n])\s*+(?:HELO|EHLO)", re.IGNORECASE)
 _REPLY = re.compile(rb"[1-5]\d\d")
 
 

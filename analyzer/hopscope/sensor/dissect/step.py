@@ -34,7 +34,10 @@ def lines(stream: bytes, pos: int = 0, limit: int = MAX_LINES) -> Iterator[bytes
 def tls_start(stream: bytes) -> int:
     """Where TLS takes over from lines: the first handshake record after a line's end, else the end."""
     pos = 0
-    while (pos := stream.find(b"\n\x16\x03", pos)) >= 0:
+    for _ in range(MAX_LINES):
+        pos = stream.find(b"\n\x16\x03", pos)
+        if pos < 0:
+            break
         if stream[pos + 6 : pos + 7] in (b"\1", b"\2"):
             return pos + 1
         pos += 1

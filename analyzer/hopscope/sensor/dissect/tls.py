@@ -19,6 +19,8 @@ from hopscope.sensor.dissect.tlshello import (
     version_name,
 )
 
+MAX_RECORDS = 512  # read of one direction: a handshake takes a handful
+
 CLIENT_HELLO, SERVER_HELLO, CERTIFICATE = 1, 2, 11
 # Beside handshake messages the reader tells of records of these kinds.
 CHANGE_CIPHER, APPLICATION, BROKEN = 0x100, 0x101, 0x102
@@ -38,7 +40,9 @@ def messages(stream: bytes) -> Iterator[Message]:
     size = len(stream)
     rest = b""
     pos = 0
-    while pos + 5 <= size:
+    for _ in range(MAX_RECORDS):
+        if pos + 5 > size:
+            return
         kind, version, length = _RECORD.unpack_from(stream, pos)
         start, pos = pos + 5, pos + 5 + length
         if version >> 8 != 3 or version > 0x0304 or not 20 <= kind <= 24:

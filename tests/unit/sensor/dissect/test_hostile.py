@@ -111,7 +111,10 @@ def test_any_dtls_record(rest: bytes) -> None:
     sound(udp([start + b"\1" + rest], [start + b"\2" + rest], 50000, 443))
 
 
-@pytest.mark.parametrize("filler", [b"\0", b"\xff", b"\n", b"A ", b"\x16\3\1\0\1\1", b"SSH-", b"\5\1\0", b"220 x\r\n"])
+@pytest.mark.parametrize(
+    "filler",
+    [b"\0", b"\xff", b"\n", b"A ", b" ", b"a:b\r\n", b"\n\x16\3", b"\x16\3\1\0\1\1", b"SSH-", b"\5\1\0", b"220 x\r\n"],
+)
 def test_full_buffers_of_one_thing(filler: bytes) -> None:
     stream = (filler * 16384)[:16384]
     for port in PORTS:
