@@ -22,7 +22,7 @@ from hopscope.sources.capture import Capture
 if TYPE_CHECKING:
     import pandas
 
-    from hopscope.summaries.hours import Counts
+    from hopscope.summaries import Counts
 
 SENSORS = ("auto", "builtin", "zeek")
 Captures = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
@@ -101,16 +101,16 @@ def hunt(
     and InputError when no capture could be read; damage to some of them is told in `input.problems`.
     """
     from hopscope import dossier
-    from hopscope.summaries.hours import Summaries
+    from hopscope.summaries import Summaries
 
     loaded = config if isinstance(config, Config) else settings(config, local_nets)
     if isinstance(config, Config) and local_nets is not None:
         raise UsageError("local_nets: the settings given as config name the monitored networks already; set them there")
     count = InputCount()
-    summaries = Summaries(loaded.window.hours)
+    summaries = Summaries(loaded)
     for batch in records(captures, config=loaded, sensor=sensor, count=count, progress=progress):
         summaries.add(batch)
-    window = summaries.window(loaded.vantage, loaded.window.hours)
+    window = summaries.window()
     _note_unweighed(summaries.counts, loaded.window.hours, count)
     return Findings(dossier.findings(window, loaded, _told(count)), count)
 

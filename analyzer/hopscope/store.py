@@ -95,8 +95,7 @@ def find(path: Path, wanted: str) -> Finding:
     """
     kept = read(path)
     exact = [f for f in kept if f.id == wanted]
-    prefix = wanted if wanted.startswith("hop-") else f"hop-{wanted}"
-    matches = exact or [f for f in kept if wanted and f.id.startswith(prefix)]
+    matches = exact or [f for f in kept if wanted and f.id.startswith((wanted, f"hop-{wanted}"))]
     if len(matches) == 1:
         return matches[0]
     if matches:
