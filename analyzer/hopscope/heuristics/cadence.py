@@ -126,7 +126,7 @@ def decibans_of(s: Stretches, rhythm: Rhythm, settings: Settings) -> tuple[Float
     ])  # fmt: skip
     known = ~np.isnan(parts)
     score = np.where(known, parts, 0.0).sum(axis=0) / known.sum(axis=0)
-    sure = rise(rhythm.chance_db, settings.chance_low_db, settings.chance_high_db)
+    sure = rise(s.chance_db, settings.chance_low_db, settings.chance_high_db)
     single = 1 - rise(rhythm.burst, 1.0, settings.max_burst)
     single *= 1 - rise(rhythm.overlap, settings.overlap_low, settings.overlap_high)
     regular = (rhythm.spread < settings.max_spread) & (s.intervals >= settings.min_intervals)
@@ -141,7 +141,9 @@ def _judge(starts: pa.Table, scope: str, settings: Settings) -> tuple[pa.Table, 
     rows = starts.filter(starts[f"in_{scope}"])
     rows = rows.sort_by([(k, "ascending") for k in (*keys, "ts_us", "uid")])
     calls = collapse(rows["ts_us"].to_numpy(), offsets_of(key_ids(rows, keys)), settings.burst_share)
-    found = stretches(calls, settings.min_intervals, settings.pause_factor, settings.change_factor)
+    found = stretches(
+        calls, settings.min_intervals, settings.pause_factor, settings.change_factor, settings.chance_low_db
+    )
     rhythm = measure(found, calls, numbers(rows, "orig_bytes"), numbers(rows, "open_s") * 1e6)
     decibans, score = decibans_of(found, rhythm, settings)
     chosen = best(found, decibans)
@@ -184,33 +186,31 @@ def _duration(seconds: float) -> str:
 
 def _candidates(window: Window, settings: Settings) -> pa.Table:
     """Starts of outbound connections in scopes with enough of them, flagged by the scopes they count in."""
-    out = outbound(window).select("sensor", "client", "server").distinct()
-    s = window.starts.filter(window.starts.proto.isin(["tcp", "udp"]))
-    s = s.semi_join(out, ["sensor", "client", "server"])
+    p = outbound(window).filter(lambda t: t.proto.isin(["tcp", "udp"]))
+
+    def per(scope: str) -> Any:
+        return ibis.window(group_by=list(SCOPES[scope]))
+
+    def many(scope: str) -> Any:
+        return p.connections.sum().over(per(scope)) > settings.min_intervals
+
+    def differ(value: Any, scope: str) -> Any:
+        return value.max().over(per(scope)) != value.min().over(per(scope))
+
+    p = p.select(
+        *PAIR,
+        in_name=p.name.notnull() & many("name"),
+        in_service=many("service") & (p.name.isnull() | differ(p.name.coalesce(""), "service")),
+        in_address=many("address") & (differ(p.port, "address") | differ(p.proto, "address")),
+    )
+    p = p.filter(p.in_name | p.in_service | p.in_address)
     first = window.samples.filter(window.samples.seg == 0)
-    s = join(s, first.group_by(list(PAIR)).agg(open_s=first.duration.median()))
-    enough = settings.min_intervals + 1
-
-    def per(keys: tuple[str, ...]) -> Any:
-        return ibis.window(group_by=list(keys))
-
-    named, service, address = (SCOPES[k] for k in ("name", "service", "address"))
-    nameless = ibis.coalesce(s.name, "")
-    s = s.mutate(
-        in_name=s.name.notnull() & (s.count().over(per(named)) >= enough),
-        names=nameless.max().over(per(service)) != nameless.min().over(per(service)),
-        in_address=(
-            (s.port.max().over(per(address)) != s.port.min().over(per(address)))
-            | (s.proto.max().over(per(address)) != s.proto.min().over(per(address)))
-        ) & (s.count().over(per(address)) >= enough),
-        in_service=s.count().over(per(service)) >= enough,
-    )  # fmt: skip
-    s = s.mutate(in_service=s.in_service & (s.names | s.name.isnull()))
-    s = s.filter(s.in_name | s.in_service | s.in_address)
-    return s.select(
-        "sensor", "client", "server", "port", "proto", "name", "ts_us", "uid", "orig_bytes", "open_s",
-        "in_name", "in_service", "in_address",
-    ).to_pyarrow()  # fmt: skip
+    p = join(p, first.group_by(list(PAIR)).agg(open_s=first.duration.median()))
+    s = window.starts.rename({f"_{k}": k for k in PAIR})
+    joined = s.inner_join(p, [s[f"_{k}"].identical_to(p[k]) for k in PAIR])
+    return joined.select(
+        *PAIR, "ts_us", "uid", "orig_bytes", "open_s", "in_name", "in_service", "in_address"
+    ).to_pyarrow()
 
 
 HEURISTIC = Cadence()

@@ -43,6 +43,7 @@ class Stretches:
     intervals: Ints  # how many
     first_call: Ints
     awake_us: Floats  # the group's time from first to last call, sleeps left out
+    chance_db: Floats  # how much likelier a jittered clock is than calls at random; see `cadence`
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,6 @@ class Rhythm:
     skew: Floats
     on_beat: Floats
     coverage: Floats
-    chance_db: Floats
     connections: Ints
     burst: Floats
     size_spread: Floats  # NaN when no size is known or their median is 0
@@ -82,8 +82,11 @@ def collapse(times: Ints, offsets: Ints, burst_share: float) -> Calls:
     return Calls(first_row, size, call_offsets, intervals)
 
 
-def stretches(calls: Calls, fewest: int, pause_factor: float, change_factor: float) -> Stretches:
-    """Stretches of at least `fewest` intervals: cut at sleeps alone, and at sleeps and changes of mode."""
+def stretches(calls: Calls, fewest: int, pause_factor: float, change_factor: float, least_db: float) -> Stretches:
+    """Stretches of at least `fewest` intervals, cut at sleeps alone, and at sleeps and changes of mode.
+
+    Those that are no more than `least_db` likelier from a clock than by chance are left out.
+    """
     x, bounds = calls.intervals, calls.interval_offsets
     group = np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))
     behind, ahead = _usual(x, bounds[group], bounds[group + 1])
@@ -101,10 +104,13 @@ def stretches(calls: Calls, fewest: int, pause_factor: float, change_factor: flo
         _runs(head | sleep | after_sleep, sleep, fewest),
         _runs(head | sleep | after_sleep | after_change, sleep, fewest),
     ])  # fmt: skip
-    found = np.unique(found, axis=0)
-    first, count = found[:, 0], found[:, 1]
+    first, count = np.unique(found, axis=0).T
+    chance_db = _over_chance(x, first, count, np.diff(bounds)[group[first]])
+    likely = chance_db > least_db
+    first, count, chance_db = first[likely], count[likely], chance_db[likely]
+    of = group[first]
     awake = np.diff(np.concatenate([[0.0], np.cumsum(np.where(sleep, 0.0, x))])[bounds])
-    return Stretches(group[first], first, count, first + group[first], awake[group[first]])
+    return Stretches(of, first, count, first + of, awake[of], chance_db)
 
 
 def measure(s: Stretches, calls: Calls, sizes: Floats, open_us: Floats) -> Rhythm:
@@ -118,8 +124,6 @@ def measure(s: Stretches, calls: Calls, sizes: Floats, open_us: Floats) -> Rhyth
     on_beat = means((np.abs(x - beat * middle) <= BEAT_TOLERANCE * middle).astype(np.float64), offsets)
     flat = q3 - q1 <= FLAT_QUARTILES * median
     skew = np.where(flat, 0.0, (q1 + q3 - 2 * median) / np.where(flat, 1.0, q3 - q1))
-    mean, deviation = means(x, offsets), np.maximum(means(off, offsets), LEAST_DEVIATION * median)
-    totals = np.diff(calls.interval_offsets)[s.group]
     first, last = s.first_call, s.first_call + n
     connections = calls.first_row[last] + calls.size[last] - calls.first_row[first]
     size, size_mad = _spread(sizes, calls.first_row[first], connections)
@@ -130,8 +134,7 @@ def measure(s: Stretches, calls: Calls, sizes: Floats, open_us: Floats) -> Rhyth
         spread=quantiles(off, offsets, (0.5,))[0] / median,
         skew=skew,
         on_beat=on_beat,
-        coverage=np.minimum(mean * n / s.awake_us, 1.0),
-        chance_db=10 * (n * np.log10(mean / (2 * deviation)) - np.log10(n) - 2 * np.log10(totals / n)),
+        coverage=np.minimum(means(x, offsets) * n / s.awake_us, 1.0),
         connections=connections,
         burst=_burst(calls, first, n + 1),
         size_spread=size_spread,
@@ -143,6 +146,17 @@ def best(s: Stretches, decibans: Floats) -> Ints:
     """The stretch of most decibans of each group; the longest, then the earliest among equals."""
     order = np.lexsort((s.first_interval, -s.intervals, -decibans, s.group))
     return order[np.unique(s.group[order], return_index=True)[1]]
+
+
+def _over_chance(intervals: Floats, first: Ints, n: Ints, choice: Ints) -> Floats:
+    """Decibans by which each stretch, out of `choice` intervals, is likelier from a jittered clock than by chance."""
+    x = intervals[spans(first, n)]
+    offsets = np.concatenate([[0], np.cumsum(n)])
+    median = quantiles(x, offsets, (0.5,))[0]
+    off = means(np.abs(x - np.repeat(median, n)), offsets)
+    ratio = means(x, offsets) / (2 * np.maximum(off, LEAST_DEVIATION * median))
+    out: Floats = 10 * (n * np.log10(ratio) - np.log10(n) - 2 * np.log10(choice / n))
+    return out
 
 
 def _usual(x: Floats, low: Ints, high: Ints) -> tuple[Floats, Floats]:
