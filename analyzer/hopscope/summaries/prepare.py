@@ -109,17 +109,19 @@ def _value_hashes(column: pa.ChunkedArray) -> pa.Array:
 
 
 def _lower(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    text = pc.utf8_lower(column)
-    return pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
+    return _told(pc.utf8_lower(column))
 
 
 def _host(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    text = _lower(column)
-    if text.null_count == len(text):
-        return text
-    with_port = pc.match_substring_regex(text, _PORT)
-    text = pc.if_else(with_port, pc.replace_substring_regex(text, r":[0-9]*$", ""), text)
-    return pc.replace_substring_regex(text, r"^\[|\]$", "")
+    if column.null_count == len(column):
+        return column
+    text = pc.utf8_lower(column)
+    text = pc.if_else(pc.match_substring_regex(text, _PORT), pc.replace_substring_regex(text, r":[0-9]*$", ""), text)
+    return _told(pc.replace_substring_regex(text, r"^\[|\]$", ""))
+
+
+def _told(text: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
 
 
 def _absorb(h: NDArray[np.uint64], words: NDArray[np.uint64]) -> None:

@@ -1,0 +1,176 @@
+"""Hours, lateness, replay and the window, by event time only."""
+
+import pyarrow as pa
+import pytest
+
+from hopscope.config import Config, VantageSettings, WindowSettings
+from hopscope.records import CONNECTION_SCHEMA, DNS_QUERY_SCHEMA, Batch
+from hopscope.summaries import Counts, Summaries, hours, schema
+from hopscope.summaries import window as windows
+from support import generate
+from support.tables import assert_same
+
+HOUR = 3_600_000_000
+T = 472_223 * HOUR
+
+
+def connection(uid, at, **values):
+    row = {
+        "ts": at, "seg_end": at, "seg": 0, "final": True, "uid": uid, "sensor": "s", "proto": "tcp",
+        "orig_h": "10.0.0.5", "orig_p": 4000, "resp_h": f"198.51.100.{len(uid)}", "resp_p": 443,
+        "local_orig": True, "local_resp": False, "conn_state": "SF",
+    }  # fmt: skip
+    return {**row, **values}
+
+
+def batch(*connections, queries=()):
+    return Batch(generate.records(CONNECTION_SCHEMA, connections), generate.records(DNS_QUERY_SCHEMA, queries))
+
+
+def add(summaries, *connections, queries=()):
+    summaries.add(batch(*connections, queries=queries))
+    summaries.flush()
+
+
+def config(hours=24, **vantage):
+    return Config(window=WindowSettings(hours=hours), vantage=VantageSettings(**vantage))
+
+
+class TestReplay:
+    def test_counts_nothing_twice(self):
+        whole = generate.batch(200, seed=5, hours=1.5)
+        once, twice = Summaries(config()), Summaries(config())
+        once.add(whole)
+        add(twice)
+        twice.add(whole)
+        twice.flush()
+        twice.add(whole)
+        twice.flush()
+        assert_same(twice.tables(), once.tables())
+        assert twice.counts.duplicates == whole.connections.num_rows + whole.dns_queries.num_rows
+
+    def test_within_a_batch_and_by_sensor_uid_and_segment(self):
+        summaries = Summaries(config())
+        first = connection("C", T)
+        add(summaries, first, first, {**first, "seg": 1}, {**first, "sensor": "other"}, {**first, "uid": "D"})
+        assert summaries.counts == Counts(connections=4, duplicates=1)
+
+
+class TestLateness:
+    def test_an_hour_closes_ten_minutes_after_its_end(self):
+        summaries = Summaries(config())
+        add(summaries, connection("A", T + HOUR + hours.GRACE_US - 1))
+        add(summaries, connection("B", T + HOUR - 1))
+        assert summaries.counts.late == 0
+        add(summaries, connection("C", T + HOUR + hours.GRACE_US))
+        add(summaries, connection("D", T + HOUR - 2), connection("E", T + HOUR))
+        assert summaries.counts.late == 1
+
+    def test_late_records_are_merged_in(self):
+        whole = generate.batch(200, seed=6, hours=5)
+        in_time, late = Summaries(config()), Summaries(config())
+        in_time.add(whole)
+        for piece in reversed(list(generate.pieces(whole, 50))):
+            late.add(piece)
+            late.flush()
+        assert late.counts.late > 0
+        assert_same(late.tables(), in_time.tables())
+
+
+class TestExpiry:
+    def test_hours_beyond_the_window_are_let_go_but_stay_known(self):
+        summaries = Summaries(config(hours=2))
+        query = {"ts": T, "uid": "D", "sensor": "s", "client": "10.0.0.5", "query": "old.example"}
+        add(summaries, connection("A", T, sni="first.example"), queries=[{**query, "answers": ["192.0.2.1"]}])
+        add(summaries, connection("BB", T + 10 * HOUR, sni="new.example"))
+        assert {r["server"] for r in summaries.tables()["pairs"].to_pylist()} == {"198.51.100.2"}
+        window = summaries.window()
+        seen = {(r["kind"], r["value"]): r["first_us"] for r in window.first_seen.to_pyarrow().to_pylist()}
+        assert seen == {
+            ("name", "first.example"): T,
+            ("name", "old.example"): T,
+            ("name", "new.example"): T + 10 * HOUR,
+            ("address", "198.51.100.1"): T,
+            ("address", "192.0.2.1"): T,
+            ("address", "198.51.100.2"): T + 10 * HOUR,
+        }
+        assert window.history_us == T
+        assert summaries.counts == Counts(connections=2, dns_queries=1, expired=2, outside=2)
+
+    def test_what_is_known_has_a_bound(self, monkeypatch):
+        monkeypatch.setattr(hours, "KNOWN_ROWS", 3)
+        summaries = Summaries(config(hours=1))
+        add(summaries, *(connection("C" * (i + 1), T + i) for i in range(5)))
+        add(summaries, connection("later", T + 9 * HOUR))
+        kept = {r["value"] for r in summaries.window().first_seen.to_pyarrow().to_pylist()}
+        assert kept == {"198.51.100.3", "198.51.100.4", "198.51.100.5"}
+        assert summaries.counts.forgotten == 2
+
+
+class TestWindow:
+    def test_reaches_back_from_the_latest_record_and_counts_what_lies_outside(self):
+        summaries = Summaries(config(hours=2, dns_seen=False))
+        times = (T - 1, T, T + HOUR, T + 2 * HOUR, T + 2 * HOUR + 5)
+        add(summaries, *(connection("C" * (i + 1), at) for i, at in enumerate(times)))
+        window = summaries.window()
+        assert (window.start_us, window.end_us) == (T, T + 2 * HOUR + 6)
+        assert window.pairs.to_pyarrow()["server"].to_pylist() != []
+        assert set(window.pairs.to_pyarrow()["first_us"].to_pylist()) == set(times[1:])
+        assert summaries.counts.outside == 1
+        assert window.vantage == VantageSettings(dns_seen=False)
+
+    def test_joins_the_hours(self):
+        whole = generate.batch(300, seed=7, hours=4, clients=3, servers=8)
+        summaries = Summaries(config())
+        summaries.add(whole)
+        window, held = summaries.window(), summaries.tables()
+        assert window.pairs.schema().to_pyarrow().names == windows.TABLES["pairs"].names
+        pairs = window.pairs.to_pyarrow()
+        assert pairs.num_rows == len({tuple(r[k] for k in schema.PAIR) for r in held["pairs"].to_pylist()})
+        for column in ("connections", "segments", "open_us", "orig_bytes"):
+            assert sum(pairs[column].to_pylist()) == sum(held["pairs"][column].to_pylist())
+        for table in ("samples", "starts"):
+            assert getattr(window, table).count().to_pyarrow().as_py() == held[table].num_rows
+
+    def test_does_not_change_when_records_come_later(self):
+        summaries = Summaries(config())
+        add(summaries, connection("A", T))
+        window = summaries.window()
+        add(summaries, connection("BB", T + 1))
+        assert summaries.window().pairs.count().to_pyarrow().as_py() == 2
+        assert window.pairs.count().to_pyarrow().as_py() == 1
+
+    def test_of_no_records_is_empty(self):
+        window = Summaries(config()).window()
+        assert all(getattr(window, name).count().to_pyarrow().as_py() == 0 for name in (*windows.TABLES, "first_seen"))
+
+    def test_holds_the_types_that_are_declared(self):
+        summaries = Summaries(config())
+        summaries.add(generate.batch(30))
+        window = summaries.window()
+        for name, columns in windows.TABLES.items():
+            assert getattr(window, name).to_pyarrow().schema.equals(columns), name
+
+    @pytest.mark.parametrize(("connects_to", "relays"), [("203.0.113.1", True), ("192.0.2.1", False), (None, False)])
+    def test_keeps_the_legs_of_hosts_that_accept_and_connect_elsewhere(self, connects_to, relays):
+        ours = "10.0.0.9"
+        near = connection("N", T, orig_h="192.0.2.1", resp_h=ours, local_orig=False, local_resp=True)
+        far = [connection("F", T, orig_h=ours, resp_h=connects_to)] if connects_to else []
+        summaries = Summaries(config())
+        add(summaries, near, *far, connection("other", T))
+        legs = summaries.window().legs.to_pyarrow().to_pylist()
+        assert {leg["uid"] for leg in legs} == ({"N", "F"} if relays else set())
+
+    def test_tells_of_dropped_legs(self):
+        summaries = Summaries(config(), bounds=hours.Bounds(leg_rows=5))
+        add(summaries, *(connection(f"C{i:02}", T) for i in range(9)))
+        summaries.window()
+        assert summaries.counts.dropped_legs == 9
+
+
+def test_records_wait_until_there_are_enough_and_none_is_forgotten():
+    summaries = Summaries(config(), batch_rows=10)
+    for i in range(25):
+        summaries.add(batch(connection(f"C{i:02}", T + i)))
+    assert summaries.counts.connections == 20
+    assert pa.compute.sum(summaries.tables()["pairs"]["connections"]).as_py() == 25
