@@ -7,6 +7,7 @@ completes it; a datagram not complete after five minutes (by packet time) is for
 
 from __future__ import annotations
 
+import struct
 from bisect import bisect_left
 from dataclasses import dataclass, field
 
@@ -15,13 +16,14 @@ MAX_DATAGRAMS = 8192  # incomplete ones kept at a time
 MAX_HELD = 64 << 20  # bytes of payload kept at a time
 _MAX_IP = 65535  # bytes of a datagram, by the length field
 
-Key = tuple[int, bytes, int]
+Key = tuple[bool, int, bytes, int]
 
 
 @dataclass(frozen=True)
 class Fragment:
     """One fragment: `header` is its IP header (IPv6: with the extension headers before the fragment
-    header), `proto` the protocol of the datagram's payload, `ts` nanoseconds."""
+    header), `proto` the protocol of the datagram's payload, `ts` nanoseconds; `tunnelled` fragments don't mix with
+    others."""
 
     ts: int
     version: int
@@ -31,11 +33,12 @@ class Fragment:
     more: bool
     ident: int
     proto: int
+    tunnelled: bool = False
 
     def key(self) -> Key:
         """What the fragments of one datagram have in common."""
         addresses = self.header[12:20] if self.version == 4 else self.header[8:40]
-        return self.version, addresses, self.ident
+        return self.tunnelled, self.version, addresses, self.ident
 
 
 @dataclass
@@ -146,7 +149,7 @@ def _packet(first: Fragment, proto: int, payload: bytes) -> bytes:
         header[6:8] = bytes(2)
         header[9] = proto
         header[10:12] = bytes(2)
-        total = sum(int.from_bytes(header[i : i + 2], "big") for i in range(0, len(header), 2))
+        total = sum(struct.unpack(f">{len(header) // 2}H", header))
         while total >> 16:
             total = (total & 0xFFFF) + (total >> 16)
         header[10:12] = (total ^ 0xFFFF).to_bytes(2, "big")
