@@ -1,0 +1,278 @@
+"""Rows of the tracker to records: dissectors on the first bytes, then whole columns at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from hopscope.records import CONNECTION_SCHEMA, Batch
+from hopscope.sensor import dissect, emit, names
+from hopscope.sensor.dissect import dns, dnstcp
+from hopscope.sensor.dnslog import DnsLog
+from hopscope.sensor.track import Rows
+
+BATCH_ROWS = 8192
+
+_PROTO = np.array(["", "tcp", "udp", "icmp", "unknown_transport"])
+_STATES = pa.array(emit.STATES)
+_TRANSPORTS = pa.array(_PROTO)
+_SPEAKERS = pa.array([None, "orig", "resp"])
+_NOTHING = dissect.Facts()
+_SAID = (
+    "sni", "alpn", "tls_version", "ja4", "server_hello", "cert_subject", "cert_issuer", "cert_sha256",
+    "cert_self_signed", "resumed", "ssh_client", "ssh_server", "ssh_host_key", "http_host", "http_method",
+    "user_agent", "proxy_protocol", "proxy_target", "proxy_accepted", "leaked_far_end",
+)  # fmt: skip
+_NS = ("tcp_rtt", "client_rtt", "finished_rtt", "first_reply", "pause")
+_COUNTS = (
+    "orig_bytes", "resp_bytes", "seg_orig_bytes", "seg_resp_bytes", "orig_pkts", "resp_pkts", "orig_ip_bytes",
+    "resp_ip_bytes", "missed_bytes", "seg_orig_pkts", "seg_resp_pkts",
+)  # fmt: skip
+
+# hello_rtt in ns, -1 when unknown, and the facts
+Said = tuple[dissect.Facts, int]
+
+
+class Assembler:
+    """Gathers the tracker's rows and makes batches of records of them."""
+
+    def __init__(self, sensor: str, addresses: names.Addresses) -> None:
+        self._sensor, self._addresses = sensor, addresses
+        self._dns = DnsLog(sensor, addresses)
+        self._said: dict[int, Said] = {}  # of open connections whose first bytes came early
+        self._parents: dict[int, list[tuple[int, int]]] = {}
+        self._pending: list[_Piece] = []
+        self._rows = 0
+
+    def add(self, rows: Rows) -> Iterator[Batch]:
+        """Take in what the tracker let go; yields batches when enough has come together."""
+        for a, b, serial, _level in rows.parents.tolist():
+            self._parents.setdefault(serial, []).append((a, b))
+        self._dns.datagrams(rows.dns, rows.data)
+        if rows.out.shape[0]:
+            piece = self._piece(rows)
+            self._pending.append(piece)
+            self._rows += piece.out.shape[0]
+        if self._rows + len(self._dns) >= BATCH_ROWS:
+            yield self.flush()
+
+    def flush(self) -> Batch:
+        """All that has come together so far."""
+        pieces, self._pending, self._rows = self._pending, [], 0
+        return Batch(_connections(pieces, self._sensor, self._addresses), self._dns.take())
+
+    def _piece(self, rows: Rows) -> _Piece:
+        """Dissect, and keep the rows that become records."""
+        kinds, serials = rows.out["kind"], rows.out["serial"].tolist()
+        said: list[Said] = []
+        services: list[str | None] = []
+        parents: list[list[tuple[int, int]] | None] = []
+        with_bytes, dns_port = rows.out["content"].tolist(), rows.out["dns"].tolist()
+        raw = memoryview(rows.bytes)
+        for i, kind in enumerate(kinds.tolist()):
+            serial = serials[i]
+            if with_bytes[i]:
+                facts = self._dissect(rows, i, raw)
+                if kind != emit.FINAL:
+                    self._said[serial] = facts
+            elif kind == emit.FINAL:
+                facts = self._said.pop(serial, (_NOTHING, -1)) if self._said else (_NOTHING, -1)
+            else:
+                facts = self._said.get(serial, (_NOTHING, -1))
+            if kind == emit.CONTENT:
+                continue
+            service = ",".join(facts[0].services) or None
+            if kind == emit.FINAL:
+                is_dns, _ = self._dns.ended(serial)
+                if is_dns and dns_port[i]:
+                    service = "dns"
+                parents.append(self._parents.pop(serial, None) if self._parents else None)
+            else:
+                parents.append(self._parents.get(serial))
+            said.append(facts)
+            services.append(service)
+        kept = kinds != emit.CONTENT
+        return _Piece(rows.out[kept], rows, said, services, parents)
+
+    def _dissect(self, rows: Rows, i: int, raw: memoryview) -> Said:
+        row = rows.out[i]
+        orig_at, resp_at, marks_at = int(row["orig_at"]), int(row["resp_at"]), int(row["marks_at"])
+        orig_marks, resp_marks = int(row["orig_marks"]), int(row["resp_marks"])
+        ports = int(row["o_port"]), int(row["r_port"])
+        if row["transport"] == emit.TCP:
+            orig = bytes(raw[orig_at : orig_at + row["orig_len"]])
+            resp = bytes(raw[resp_at : resp_at + row["resp_len"]])
+            facts = dissect.tcp(orig, resp, *ports, bool(row["partial"]))
+            marks = rows.longs[marks_at : marks_at + 2 * (orig_marks + resp_marks)].reshape(-1, 2)
+            if "dns" in facts.services:
+                self._dns_stream(row, marks, orig, resp)
+            if facts.hello_at is None or facts.server_hello_at is None or facts.flipped:
+                return facts, -1
+            asked = _time_of(marks[:orig_marks], facts.hello_at)
+            answered = _time_of(marks[orig_marks:], facts.server_hello_at)
+            return facts, answered - asked if asked is not None and answered is not None and answered >= asked else -1
+        sizes = rows.longs[marks_at : marks_at + 2 * (orig_marks + resp_marks) : 2].tolist()
+        datagrams, at = [], orig_at
+        for size in sizes:
+            datagrams.append(bytes(raw[at : at + size]))
+            at += size
+        facts = dissect.udp(datagrams[:orig_marks], datagrams[orig_marks:], *ports)
+        if "dns" in facts.services:
+            times = rows.longs[marks_at + 1 : marks_at + 2 * len(sizes) : 2].tolist()
+            self._dns_stream_of(
+                row, [(ts, k < orig_marks, dns.parse(d)) for k, (ts, d) in enumerate(zip(times, datagrams, strict=True))]
+            )
+        return facts, -1
+
+    def _dns_stream(self, row: np.void, marks: NDArray[np.int64], orig: bytes, resp: bytes) -> None:
+        """DNS over TCP: its messages at the times they were complete."""
+        cut = int(row["orig_marks"])
+        found = []
+        for from_orig, stream, mark in ((True, orig, marks[:cut]), (False, resp, marks[cut:])):
+            for message, end in dnstcp.messages(stream):
+                ts = _time_of(mark, end)
+                if ts is not None:
+                    found.append((ts, from_orig, message))
+        self._dns_stream_of(row, found)
+
+    def _dns_stream_of(self, row: np.void, messages: list[tuple[int, bool, dns.DnsMessage | None]]) -> None:
+        (client, _), (resolver, _) = (
+            self._addresses.lookup(row[["version"]].reshape(1)["version"], row[[f"{r}_hi"]].reshape(1)[f"{r}_hi"],
+                                   row[[f"{r}_lo"]].reshape(1)[f"{r}_lo"])[0]
+            for r in "or"
+        )  # fmt: skip
+        messages.sort(key=lambda m: (m[0], not m[1]))
+        key = int(row["serial"]), int(row["uid_a"]), int(row["uid_b"])
+        self._dns.stream(key, client, resolver, messages)
+
+
+class _Piece:
+    """Rows that become records, with copies of what they point to."""
+
+    def __init__(
+        self,
+        out: NDArray[np.void],
+        rows: Rows,
+        said: list[Said],
+        services: list[str | None],
+        parents: list[list[tuple[int, int]] | None],
+    ) -> None:
+        self.out, self.said, self.services, self.parents = out, said, services, parents
+        self.history = _gather(rows.bytes, out["history_at"], out["letters"])
+        self.sizes = _gather(rows.ints, out["sizes_at"], out["sizes"])
+        self.on = _gather(rows.floats, out["on_at"], out["on"])
+
+
+def _time_of(marks: NDArray[np.int64], offset: int) -> int | None:
+    """When the stream was complete up to `offset`; marks are (end, ts) in order."""
+    k = int(np.searchsorted(marks[:, 0], offset))
+    return int(marks[k, 1]) if k < marks.shape[0] else None
+
+
+def _gather(values: NDArray[Any], at: NDArray[np.int32], count: NDArray[Any]) -> NDArray[Any]:
+    """values[at[i] : at[i] + count[i]] of all i, one behind another."""
+    n = count.astype(np.int64)
+    ends = np.cumsum(n)
+    total = int(ends[-1]) if n.size else 0
+    index = np.arange(total) - np.repeat(ends - n, n) + np.repeat(at.astype(np.int64), n)
+    return values[index]
+
+
+def _offsets(count: NDArray[Any]) -> pa.Array:
+    ends = np.zeros(count.shape[0] + 1, np.int32)
+    np.cumsum(count, out=ends[1:])
+    return pa.array(ends)
+
+
+def _lists(count: NDArray[Any], values: NDArray[Any], kind: pa.DataType) -> pa.Array:
+    """Lists; null where there is none."""
+    offsets = _offsets(count)
+    return pa.ListArray.from_arrays(offsets, pa.array(values, kind.value_type), type=kind, mask=pa.array(count == 0))
+
+
+def _texts(count: NDArray[Any], letters: NDArray[np.uint8]) -> pa.Array:
+    """Strings; null where empty."""
+    buffers = [pa.py_buffer(np.packbits(count > 0, bitorder="little")), _offsets(count).buffers()[1]]
+    return pa.StringArray.from_buffers(count.shape[0], buffers[1], pa.py_buffer(letters), buffers[0])
+
+
+def _times(ns: NDArray[np.int64]) -> pa.Array:
+    return pa.array(ns // 1000).cast(pa.timestamp("us")).cast(pa.timestamp("us", tz="UTC"))
+
+
+def _connections(pieces: list[_Piece], sensor: str, addresses: names.Addresses) -> pa.RecordBatch:
+    """The records of all pieces, in the order they came."""
+    if not pieces:
+        return _empty()
+    out = np.concatenate([p.out for p in pieces])
+    said = [s for p in pieces for s in p.said]
+    n = out.shape[0]
+    orig = addresses.lookup(out["version"], out["o_hi"], out["o_lo"])
+    resp = addresses.lookup(out["version"], out["r_hi"], out["r_lo"])
+    known: dict[str, pa.Array] = {
+        "ts": _times(out["ts"]),
+        "uid": names.uids(out["uid_a"], out["uid_b"]),
+        "sensor": pa.array([sensor] * n, pa.string()),
+        "orig_h": pa.array([a for a, _ in orig], pa.string()),
+        "orig_p": pa.array(out["o_port"].astype(np.int32)),
+        "resp_h": pa.array([a for a, _ in resp], pa.string()),
+        "resp_p": pa.array(out["r_port"].astype(np.int32)),
+        "proto": _TRANSPORTS.take(pa.array(out["transport"])),
+        "service": pa.array([s for p in pieces for s in p.services], pa.string()),
+        "local_orig": pa.array([local for _, local in orig], pa.bool_()),
+        "local_resp": pa.array([local for _, local in resp], pa.bool_()),
+        "tunnel_parents": _tunnels([q for p in pieces for q in p.parents]),
+        "seg": pa.array(out["seg"]),
+        "seg_end": _times(out["seg_end"]),
+        "final": pa.array(out["kind"] == emit.FINAL),
+        "duration": pa.array(out["duration"] / 1e9, mask=out["duration"] < 0),
+        "conn_state": _STATES.take(pa.array(out["state"])),
+        "history": _texts(out["letters"], np.concatenate([p.history for p in pieces])),
+        "hello_rtt": _seconds(np.array([rtt for _, rtt in said], np.int64)),
+        "reply_p10": pa.array(out["reply_p10"], mask=np.isnan(out["reply_p10"])),
+        "replies": pa.array(out["replies"].astype(np.int64)),
+        "first_speaker": _SPEAKERS.take(pa.array(out["speaker"])),
+        "tls_sizes": _lists(
+            out["sizes"], np.concatenate([p.sizes for p in pieces]), CONNECTION_SCHEMA.field("tls_sizes").type
+        ),
+        "on_starts": _lists(
+            out["on"], np.concatenate([p.on for p in pieces]), CONNECTION_SCHEMA.field("on_starts").type
+        ),
+    }
+    for name in _COUNTS:
+        known[name] = pa.array(out[name], mask=out[name] < 0)
+    for name in _NS:
+        known[name] = _seconds(out[name])
+    silent = out["first_len"] < 0
+    for name in ("first_len", "first_run"):
+        known[name] = pa.array(out[name].astype(np.int64), mask=silent)
+    for name in ("first_bits", "first_printable"):
+        known[name] = pa.array(out[name], mask=silent)
+    known["first_head_printable"] = pa.array(out["first_head"].astype(bool), mask=silent)
+    for name in _SAID:
+        known[name] = pa.array([getattr(f, name) for f, _ in said], CONNECTION_SCHEMA.field(name).type)
+    return pa.RecordBatch.from_arrays([known[name] for name in CONNECTION_SCHEMA.names], schema=CONNECTION_SCHEMA)
+
+
+def _empty() -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays([pa.array([], f.type) for f in CONNECTION_SCHEMA], schema=CONNECTION_SCHEMA)
+
+
+def _seconds(ns: NDArray[np.int64]) -> pa.Array:
+    return pa.array(ns / 1e9, mask=ns < 0)
+
+
+def _tunnels(parents: list[list[tuple[int, int]] | None]) -> pa.Array:
+    """Uids of the enclosing tunnels, outermost first; they come innermost first."""
+    kind = CONNECTION_SCHEMA.field("tunnel_parents").type
+    if not any(parents):
+        return pa.nulls(len(parents), kind)
+    flat = [pair for own in parents if own for pair in own]
+    told = iter(
+        names.uids(np.array([a for a, _ in flat], np.uint64), np.array([b for _, b in flat], np.uint64)).to_pylist()
+    )
+    return pa.array([[next(told) for _ in own][::-1] if own else None for own in parents], kind)

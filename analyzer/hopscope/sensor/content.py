@@ -1,0 +1,170 @@
+"""The first bytes of each direction of a connection, kept in blocks at their place in the stream.
+
+Bytes are written where they belong, so that segments out of order and retransmissions need no list; what
+is contiguous from the start (`orig_len`, `resp_len`) is the caller's knowledge. A gap or a truncated
+packet stops a direction (`orig_stop`, `resp_stop`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hopscope.sensor.state import (
+    BLOCK,
+    BLOCK_ROWS,
+    DATAGRAMS,
+    EARLIES,
+    MARKS,
+    ORIG_BLOCKS,
+    ORIG_BOUND,
+    RESP_BLOCKS,
+    RESP_BOUND,
+)
+from hopscope.sensor.wire import kernel
+
+NEVER = np.int64(1) << 62  # an offset that no stream reaches
+
+
+@kernel
+def open_early(t, c):  # type: ignore[no-untyped-def]
+    """The row for the connection's first bytes, made on first use; -1 when there is no room."""
+    row = np.int64(t.conn[c].early)
+    if row >= 0:
+        return row
+    if t.early_frees > 0:
+        t.early_frees -= 1
+        row = np.int64(t.early_free[t.early_frees])
+    elif t.early_used < EARLIES:
+        row = t.early_used
+        t.early_used += 1
+    else:
+        t.starved += 1
+        return np.int64(-1)
+    t.conn[c].early = row
+    e = t.early[row]
+    e.c_pos, e.s_pos, e.c_start, e.fin_at = 0, 0, 0, -1
+    e.c_from, e.s_from, e.finished_rtt = NEVER, NEVER, -1
+    e.orig_len, e.resp_len, e.orig_stop, e.resp_stop = 0, 0, ORIG_BOUND, RESP_BOUND
+    e.orig_marks, e.resp_marks, e.ticket, e.sizes = 0, 0, 0, 0
+    e.c_have, e.s_have, e.c_state, e.s_state, e.tls, e.tls13 = 0, 0, 0, 0, 0, 0
+    e.tickets, e.fin_wait, e.c_extra = 0, 0, 0
+    for k in range(ORIG_BLOCKS + RESP_BLOCKS):
+        e.block[k] = -1
+    return row
+
+
+@kernel
+def free_blocks(t, row):  # type: ignore[no-untyped-def]
+    """Give the blocks of first bytes back."""
+    for k in range(ORIG_BLOCKS + RESP_BLOCKS):
+        b = t.early[row].block[k]
+        if b >= 0:
+            t.block_free[t.block_frees] = b
+            t.block_frees += 1
+            t.early[row].block[k] = -1
+
+
+@kernel
+def _block(t, row, k):  # type: ignore[no-untyped-def]
+    """The k-th block of a row, taken when needed; -1 when there is no room."""
+    b = np.int64(t.early[row].block[k])
+    if b < 0:
+        if t.block_frees > 0:
+            t.block_frees -= 1
+            b = np.int64(t.block_free[t.block_frees])
+        elif t.block_used < BLOCK_ROWS:
+            b = t.block_used
+            t.block_used += 1
+        else:
+            t.starved += 1
+            return np.int64(-1)
+        t.early[row].block[k] = b
+    return b
+
+
+@kernel
+def write(t, row, orig, off, data, at, size):  # type: ignore[no-untyped-def]
+    """Keep `size` bytes of data[at:] that stand at stream offset `off`, as far as they are not kept yet."""
+    e = t.early[row]
+    done = np.int64(e.orig_len if orig else e.resp_len)
+    stop = np.int64(e.orig_stop if orig else e.resp_stop)
+    if off < done:
+        at += done - off
+        size -= done - off
+        off = done
+    size = min(size, stop - off)
+    base = 0 if orig else ORIG_BLOCKS
+    while size > 0:
+        b = _block(t, row, base + off // BLOCK)
+        if b < 0:
+            shut(t, row, orig, off)
+            return
+        inside = off % BLOCK
+        n = min(size, BLOCK - inside)
+        for k in range(n):
+            t.block[b, inside + k] = data[at + k]
+        off += n
+        at += n
+        size -= n
+
+
+@kernel
+def shut(t, row, orig, off):  # type: ignore[no-untyped-def]
+    """Nothing from stream offset `off` on can be known."""
+    e = t.early[row]
+    if orig:
+        e.orig_stop = min(np.int64(e.orig_stop), off)
+    else:
+        e.resp_stop = min(np.int64(e.resp_stop), off)
+
+
+@kernel
+def extend(t, row, orig, upto, ts):  # type: ignore[no-untyped-def]
+    """The stream is contiguous up to offset `upto` since time `ts`."""
+    e = t.early[row]
+    if orig:
+        upto = min(upto, np.int64(e.orig_stop))
+        if upto > e.orig_len:
+            e.orig_len = upto
+            if e.orig_marks < MARKS:
+                e.mark_end[e.orig_marks], e.mark_at[e.orig_marks] = upto, ts
+                e.orig_marks += 1
+    else:
+        upto = min(upto, np.int64(e.resp_stop))
+        if upto > e.resp_len:
+            e.resp_len = upto
+            if e.resp_marks < MARKS:
+                k = MARKS + e.resp_marks
+                e.mark_end[k], e.mark_at[k] = upto, ts
+                e.resp_marks += 1
+
+
+@kernel
+def byte_at(t, row, orig, off):  # type: ignore[no-untyped-def]
+    """The kept byte at a stream offset, -1 when it isn't kept."""
+    e = t.early[row]
+    if off < 0 or off >= (e.orig_len if orig else e.resp_len):
+        return np.int64(-1)
+    b = e.block[(0 if orig else ORIG_BLOCKS) + off // BLOCK]
+    return np.int64(-1) if b < 0 else np.int64(t.block[b, off % BLOCK])
+
+
+@kernel
+def keep_datagram(t, row, orig, data, at, size, ts):  # type: ignore[no-untyped-def]
+    """Keep one of the first datagrams; a block each, the bytes beyond it are left out."""
+    e = t.early[row]
+    k = np.int64(e.orig_marks if orig else e.resp_marks)
+    if k >= DATAGRAMS:
+        return
+    b = _block(t, row, (0 if orig else ORIG_BLOCKS) + k)
+    if b < 0:
+        return
+    n = min(size, BLOCK)
+    for j in range(n):
+        t.block[b, j] = data[at + j]
+    place = k if orig else MARKS + k
+    e.mark_end[place], e.mark_at[place] = n, ts
+    if orig:
+        e.orig_marks = k + 1
+    else:
+        e.resp_marks = k + 1
