@@ -25,5 +25,9 @@ def tcp(orig: bytes, resp: bytes, orig_p: int, resp_p: int, partial: bool = Fals
 
 
 def udp(orig: list[bytes], resp: list[bytes], orig_p: int, resp_p: int) -> Facts:
-    """Facts of a UDP connection from the payloads of the first datagrams of each direction."""
+    """Facts of a UDP connection from the payloads of the first datagrams of each direction.
+
+    `flipped` says that the originator's first DNS or NTP message is an answer; whether that turns the
+    ends around is the caller's to decide (it doesn't for multicast). Nothing else said depends on it.
+    """
     return _datagrams(orig, resp, resp_p)

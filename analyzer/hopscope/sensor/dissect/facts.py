@@ -12,7 +12,8 @@ class Facts:
     `services` are the application protocols as Zeek names them, outer first ("socks" before "ssl").
     `hello_at` and `server_hello_at` are the stream offsets just past the ClientHello and the
     ServerHello messages, so that the caller can look up when they were complete; `inner` is the pair of
-    stream offsets (originator, responder) at which a proxy handshake ends, None without one.
+    stream offsets (originator, responder) at which a proxy handshake (the last of a chain) ends, None without
+    one; the proxy fields are those of the first. Offsets inside unwrapped frames are not given.
     """
 
     services: list[str] = field(default_factory=list)

@@ -64,7 +64,7 @@ def http(facts: Facts, client: bytes, server: bytes, resp_p: int) -> Step | None
     if method.upper() == b"CONNECT":
         _connect(facts, target, answer)
         if facts.proxy_accepted:
-            return Step(("http",), answer.inner())
+            return Step(("http",), answer.inner(), proxy=True)
     inner = answer.inner()
     if answer.status == 101 and answer.upgrade == b"websocket" and inner is not None:
         frames = websocket(client[inner[0] :], server[inner[1] :])

@@ -50,7 +50,7 @@ def _socks4(facts: Facts, client: bytes, server: bytes) -> Step | None:
     if len(server) < 8:
         return Step()
     facts.proxy_accepted = server[1] == 0x5A
-    return Step(("socks",), (pos, 8))
+    return Step(("socks",), (pos, 8), proxy=True)
 
 
 def _socks5(facts: Facts, client: bytes, server: bytes) -> Step | None:
@@ -93,7 +93,7 @@ def _socks5(facts: Facts, client: bytes, server: bytes) -> Step | None:
     if reply is None:
         return Step()
     facts.proxy_accepted = server[at + 1] == 0
-    return Step(("socks",), (pos, reply[1]))
+    return Step(("socks",), (pos, reply[1]), proxy=True)
 
 
 def _credentials(client: bytes, pos: int) -> int | None:

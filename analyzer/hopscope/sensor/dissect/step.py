@@ -13,12 +13,13 @@ class Step(NamedTuple):
 
     `services` are what it confirmed, as Zeek names them, in order. `at` is where the next layer starts
     (originator, responder), None when nothing is inside; `streams` are the next layer's bytes where they
-    aren't part of these (frames unwrapped), with `at` counted in them.
+    aren't part of these (frames unwrapped), with `at` counted in them. `proxy` marks a proxy's handshake.
     """
 
     services: tuple[str, ...] = ()
     at: tuple[int, int] | None = None
     streams: tuple[bytes, bytes] | None = None
+    proxy: bool = False
 
 
 def lines(stream: bytes, pos: int = 0, limit: int = MAX_LINES) -> Iterator[bytes]:

@@ -43,8 +43,8 @@ def dissect(orig: bytes, resp: bytes, resp_p: int, partial: bool) -> Facts:
     facts.leaked_far_end = leaked_far_end(resp, orig)
     left = right = 0
     wrapped = False
+    asked: tuple[str | None, str | None, bool | None] | None = None
     for depth in range(MAX_LAYERS):
-        proxied = facts.proxy_protocol
         # the port says nothing of what is inside
         step = _layer(facts, orig[left:], resp[right:], 0 if depth else resp_p)
         if step is None:
@@ -58,8 +58,12 @@ def dissect(orig: bytes, resp: bytes, resp_p: int, partial: bool) -> Facts:
             left = right = 0
             wrapped = True
         left, right = left + step.at[0], right + step.at[1]
-        if facts.proxy_protocol != proxied and facts.proxy_accepted and not wrapped:
-            facts.inner = left, right
+        if step.proxy:
+            asked = asked or (facts.proxy_protocol, facts.proxy_target, facts.proxy_accepted)
+            if facts.proxy_accepted and not wrapped:
+                facts.inner = left, right
+    if asked is not None:  # of a chain the first proxy is the one that the client talks to
+        facts.proxy_protocol, facts.proxy_target, facts.proxy_accepted = asked
     if wrapped:  # offsets in unwrapped frames are none in the stream
         facts.hello_at = facts.server_hello_at = None
     if partial:

@@ -100,3 +100,11 @@ def test_a_proxy_behind_a_proxy() -> None:
     facts = tcp(first + second + CLIENT, (b"\5\0" + GRANTED5) * 2 + SERVER, 1, 1080)
     assert facts.services == ["socks", "socks", "ssl"]
     assert facts.sni == "www.example.org"
+    assert facts.proxy_target == "second.example:1080"  # the one that the first proxy was asked for
+    assert facts.inner == (len(first + second), 2 * (2 + len(GRANTED5)))
+
+
+def test_a_refusal_by_the_second_proxy_leaves_what_the_first_was_asked() -> None:
+    first = b"\5\1\0" + request5(3, sized(1, b"second.example"), 1080)
+    facts = tcp(first + b"\5\1\0", b"\5\0" + GRANTED5 + b"\5\xff", 1, 1080)
+    assert (facts.proxy_target, facts.proxy_accepted) == ("second.example:1080", True)
