@@ -236,6 +236,34 @@ def _ssh(t, c, early):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def _answers(t, c, p, data):  # type: ignore[no-untyped-def]
+    """A connection's first datagram is an answer of DNS, or of an NTP server: it comes from the responder."""
+    conn = t.conn[c]
+    if p.payload_cap < 12 or t.end[2 * c].pkts + t.end[2 * c + 1].pkts != 1:
+        return False
+    if conn.version == 4:
+        multicast = p.dst_lo >> np.uint64(28) == np.uint64(14)
+    else:
+        multicast = p.dst_hi >> np.uint64(56) == np.uint64(0xFF)
+    if multicast:
+        return False
+    if conn.dns:
+        return data[p.payload_off + 2] & 0x80 != 0
+    return p.dport == 123 and data[p.payload_off] & 7 == 4
+
+
+@kernel
+def _turn(t, c, e):  # type: ignore[no-untyped-def]
+    """Roles change with the datagram at hand, which Zeek counts to the new originator, bytes and all."""
+    history.flip(t, c)
+    was, now = t.end[e], t.end[e ^ 1]
+    was.pkts, now.pkts = now.pkts, was.pkts
+    was.ip_bytes, now.ip_bytes = now.ip_bytes, was.ip_bytes
+    was.bytes, now.bytes = now.bytes, was.bytes
+    was.state, now.state = now.state, was.state
+
+
+@kernel
 def _datagram(t, c, e, p, data):  # type: ignore[no-untyped-def]
     conn, end = t.conn[c], t.end[e]
     ts, length = p.ts, np.int64(p.payload_len)
@@ -247,6 +275,9 @@ def _datagram(t, c, e, p, data):  # type: ignore[no-untyped-def]
     history.check(t, c, e, 0x1, ord("D"))
     if length <= 0:
         return
+    if orig and conn.history[0] == ord("D") and conn.letters == 1 and _answers(t, c, p, data):
+        _turn(t, c, e)
+        orig = False
     if orig:
         timing.from_orig(t, c, e, ts, end.bytes - length, length, np.bool_(True), data, at, captured)
     else:
@@ -312,8 +343,9 @@ def _packet(t, rows, i, data):  # type: ignore[no-untyped-def]
     if p.ts >= conn.seg_end:
         emit.put_segment(t, c, p.ts)
     end = t.end[e]
-    end.pkts += 1
-    end.ip_bytes += np.int64(p.ip_bytes)
+    if kind != ICMP or p.payload_cap >= p.payload_len:
+        end.pkts += 1
+        end.ip_bytes += np.int64(p.ip_bytes)
     if kind == TCP:
         _tcp_packet(t, c, e, p, data)
     elif kind == UDP:
