@@ -49,7 +49,7 @@ def dissect(orig: bytes, resp: bytes, resp_p: int, partial: bool) -> Facts:
         step = _layer(facts, orig[left:], resp[right:], 0 if depth else resp_p)
         if step is None:
             break
-        facts.services.extend(step.services)
+        facts.services.extend(name for name in step.services if name not in facts.services)
         _place(facts, left, right)
         if step.at is None:
             break

@@ -98,7 +98,7 @@ def test_a_proxy_behind_a_proxy() -> None:
     first = b"\5\1\0" + request5(3, sized(1, b"second.example"), 1080)
     second = b"\5\1\0" + request5(3, sized(1, b"far.example"))
     facts = tcp(first + second + CLIENT, (b"\5\0" + GRANTED5) * 2 + SERVER, 1, 1080)
-    assert facts.services == ["socks", "socks", "ssl"]
+    assert facts.services == ["socks", "ssl"]
     assert facts.sni == "www.example.org"
     assert facts.proxy_target == "second.example:1080"  # the one that the first proxy was asked for
     assert facts.inner == (len(first + second), 2 * (2 + len(GRANTED5)))

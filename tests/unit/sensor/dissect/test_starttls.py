@@ -94,8 +94,10 @@ def test_a_tunnel_through_websocket() -> None:
 
 def test_layers_are_bounded() -> None:
     step = b"CONNECT next.example:1 HTTP/1.1\r\n\r\n"
-    facts = tcp(step * 50, b"HTTP/1.1 200 OK\r\n\r\n" * 50, 50000, 80)
-    assert len(facts.services) == 4
+    granted = b"HTTP/1.1 200 OK\r\n\r\n"
+    facts = tcp(step * 50, granted * 50, 50000, 80)
+    assert facts.services == ["http"]
+    assert facts.inner == (4 * len(step), 4 * len(granted))
 
 
 def test_length_prefixes_of_frames_that_lie() -> None:
