@@ -17,7 +17,8 @@ CONNECTIONS = 20  # connections shown; the finding keeps a bounded sample itself
 
 def rows(f: Finding) -> Iterator[Row]:
     """The page of `hopscope explain`."""
-    yield Row(f"{f.severity.upper()}  {words.hop(f)}", right=f.id, style=STYLES[f.severity])
+    head = f"{f.severity.upper()}  {words.hop(f)}  {words.decibans(f.score_db)} dB"
+    yield Row(head, right=f.id, style=STYLES[f.severity])
     yield Row()
     yield from _about(f)
     yield Row()
@@ -51,26 +52,28 @@ def _evidence(f: Finding) -> Iterator[Row]:
     yield Row("Evidence, in decibans (+10 makes a hop ten times as likely, -10 a tenth)", style="bold")
     yield _number(f.prior_db, "before any evidence: few destinations are hops")
     for e in sorted(f.evidence, key=lambda e: (-e.decibans, e.heuristic)):
-        yield from _piece(e, f.counterfactuals)
+        yield from _piece(e, f)
     yield _number(f.score_db, f"in all: {f.severity}")
 
 
-def _piece(e: Evidence, without: Mapping[str, float]) -> Iterator[Row]:
+def _piece(e: Evidence, f: Finding) -> Iterator[Row]:
     yield _number(e.decibans, f"{e.heuristic}: {e.sentence}")
     if e.threshold:
         yield _detail("threshold", e.threshold)
-    if e.facts:
-        facts = (f"{name} {words.quantity(value, e.units.get(name, ''))}" for name, value in e.facts.items())
+    known = {name: value for name, value in e.facts.items() if value is not None}
+    if known:
+        facts = (f"{name} {words.quantity(value, e.units.get(name, ''))}" for name, value in known.items())
         yield _detail("facts", "; ".join(facts))
     if e.client is not None:
         others = f" and {words.plural(e.clients - 1, 'other client')} for whom it says no more" if e.clients > 1 else ""
         yield _detail("for", f"{e.client}{others}")
     if e.capped_from is not None:
         yield _detail("capped", f"from {words.decibans(e.capped_from)}: evidence of one kind counts up to a cap")
-    if e.heuristic in without:
-        yield _detail("without it", f"the score would be {words.decibans(without[e.heuristic])}")
+    if e.heuristic in f.counterfactuals:
+        yield _detail("without it", f"the score would be {words.decibans(f.counterfactuals[e.heuristic])}")
     if e.uids:
-        yield _detail("seen in", words.listed(e.uids, 4))
+        everything = len(e.uids) > 1 and {c.get("uid") for c in f.connections} == set(e.uids)
+        yield _detail("seen in", "all connections below" if everything else words.listed(e.uids, 4))
 
 
 def _number(decibans: float, text: str) -> Row:
@@ -82,36 +85,47 @@ def _detail(label: str, text: str) -> Row:
 
 
 def _connections(f: Finding) -> Iterator[Row]:
-    shown = f.connections[:CONNECTIONS]
-    yield Row(f"Connections behind it ({len(shown)} of a sample of {len(f.connections)})", style="bold")
-    for c in shown:
-        yield Row(_connection(c), str(c.get("uid", "?")), 20, indent=2)
+    """A table: a column for what any of the connections has, as wide as its longest entry."""
+    shown = sorted(f.connections, key=lambda c: str(c.get("ts")))[:CONNECTIONS]
+    of = f", the first {len(shown)} of a sample of {len(f.connections)}" if len(shown) < len(f.connections) else ""
+    ends = {_end(c, "resp") for c in shown}
+    to = f" to {next(iter(ends))}" if len(ends) == 1 else ""
+    yield Row(f"Connections behind it{to}{of}", style="bold")
+    one_day = f.first_seen[:10] == f.last_seen[:10]
+    columns = {
+        "uid": [str(c.get("uid", "?")) for c in shown],
+        "at": [_clock(c, one_day) for c in shown],
+        "from": [_end(c, "orig") for c in shown],
+        "to": [_end(c, "resp") if not to else "" for c in shown],
+        "sent": [_size(c.get("orig_bytes")) for c in shown],
+        "received": [_size(c.get("resp_bytes")) for c in shown],
+        "way": [_time(c.get("tcp_rtt")) for c in shown],
+        # with TLS the first reply is the ServerHello
+        "answer": [_time(c.get("hello_rtt") or c.get("first_reply")) for c in shown],
+        "Finished": [_time(c.get("finished_rtt")) for c in shown],
+        "later": [_time(c.get("reply_p10")) for c in shown],
+    }
+    columns = {title: cells for title, cells in columns.items() if any(cells)}
+    widths = {title: max(map(len, (title, *cells))) for title, cells in columns.items()}
+    for cells in (columns.keys(), *zip(*columns.values(), strict=True)):
+        yield Row("  ".join(f"{c:<{w}}" for c, w in zip(cells, widths.values(), strict=True)), indent=2, whole=True)
 
 
-def _connection(c: Mapping[str, Any]) -> str:
-    ends = f"{_end(c, 'orig')} -> {_end(c, 'resp')}"
-    parts = [words.moment(str(c["ts"])) if c.get("ts") is not None else None, ends]
-    for key, label in (("orig_bytes", "sent"), ("resp_bytes", "received")):
-        if c.get(key) is not None:
-            parts.append(f"{label} {words.octets(c[key])}")
-    for key, label in _TIMES:
-        if c.get(key) is not None:
-            parts.append(f"{label} {words.seconds(c[key])}")
-    return ", ".join(p for p in parts if p is not None)
-
-
-_TIMES = (
-    ("duration", "lasted"),
-    ("tcp_rtt", "way to it"),
-    ("hello_rtt", "hello answered in"),
-    ("finished_rtt", "Finished answered in"),
-    ("first_reply", "first reply in"),
-    ("reply_p10", "later replies in"),
-)
+def _clock(c: Mapping[str, Any], one_day: bool) -> str:
+    moment = words.moment(str(c["ts"])) if c.get("ts") is not None else "?"
+    return moment[11:].removesuffix(" UTC") if one_day and moment.endswith(" UTC") else moment.removesuffix(" UTC")
 
 
 def _end(c: Mapping[str, Any], side: str) -> str:
     return words.endpoint(str(c.get(f"{side}_h", "?")), c.get(f"{side}_p"))
+
+
+def _size(count: float | None) -> str:
+    return "" if count is None else words.octets(count)
+
+
+def _time(value: float | None) -> str:
+    return "" if value is None else words.seconds(value)
 
 
 def _origin(f: Finding) -> Iterator[Row]:

@@ -20,8 +20,8 @@ MAX_WIDTH = 120  # longer lines are hard to read, however wide the terminal
 class Row:
     """A line of a page: `label` in a column of `label_width`, `text` beside it, wrapped under itself.
 
-    A `right` text stands at the right end of the first line where there is room. Style names are rich's;
-    they colour the label, or the text where there is no label.
+    A `whole` text is not wrapped (a table's row). A `right` text stands at the right end of the first line
+    where there is room. Style names are rich's; they colour the label, or the text where there is no label.
     """
 
     text: str = ""
@@ -29,6 +29,7 @@ class Row:
     label_width: int = 0
     indent: int = 0
     right: str = ""
+    whole: bool = False
     style: str = ""
 
 
@@ -57,8 +58,10 @@ def _lines(row: Row, width: int) -> list[Text]:
     if label and len(label) >= row.label_width:
         label += "  "
     lead = " " * row.indent + label.ljust(row.label_width)
+    shown = visible(row.text, 2000)
     room = max(20, width - len(lead))
-    wrapped = textwrap.wrap(visible(row.text, 2000), room, break_long_words=False, break_on_hyphens=False) or [""]
+    wrapped = textwrap.wrap(shown, room, break_long_words=False, break_on_hyphens=False) if not row.whole else [shown]
+    wrapped = wrapped or [""]
     first = f"{lead}{wrapped[0]}"
     right = visible(row.right)
     if right:

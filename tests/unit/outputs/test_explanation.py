@@ -6,7 +6,7 @@ import dataclasses
 
 from hopscope.findings import Finding
 from hopscope.outputs import explanation, page
-from support.findings import FINDING, GAP, finding
+from support.findings import CONNECTION, FINDING, GAP, finding
 
 
 def text(f: Finding) -> str:
@@ -17,7 +17,7 @@ def test_the_whole_page() -> None:
     assert (
         text(FINDING)
         == """\
-LOW  192.0.2.102:443/tcp (sync.cover.example)                                         hop-3fa9c21b7d
+LOW  192.0.2.102:443/tcp (sync.cover.example)  -2.3 dB                                hop-3fa9c21b7d
 
   about       the service at 192.0.2.102:443/tcp
   used by     10.0.0.11, 10.0.0.12
@@ -50,15 +50,30 @@ Evidence, in decibans (+10 makes a hop ten times as likely, -10 a tenth)
 What this sensor couldn't tell
   known_names  no client's DNS queries pass the sensor
 
-Connections behind it (1 of a sample of 1)
-  C4afbeacon          2026-11-21 23:16:37 UTC, 10.0.0.11:33886 -> 192.0.2.102:443, sent 1.03 kB,
-                      received 20.5 MB, lasted 500 ms, way to it 12 ms, hello answered in 159 ms
+Connections behind it to 192.0.2.102:443
+  uid         at        from             sent     received  way    answer
+  C4afbeacon  23:16:37  10.0.0.11:33886  1.03 kB  20.5 MB   12 ms  159 ms
 
   ATT&CK      T1090.002 Proxy: External Proxy
   D3FEND      D3-PMAD Protocol Metadata Anomaly Detection
   input       packets 4799; refused 2; problems x.pcap: cut
   made by     hopscope 0.1.0, settings a1b2c3"""
     )
+
+
+def test_connections_of_several_days_say_the_day_and_are_in_order() -> None:
+    many = tuple({**CONNECTION, "uid": f"C{i:02}", "ts": f"2026-11-{30 - i:02}T01:02:03Z"} for i in range(25))
+    shown = text(finding(connections=many, first_seen="2026-11-06T01:02:03Z"))
+    assert "Connections behind it to 192.0.2.102:443, the first 20 of a sample of 25" in shown
+    assert shown.index("C24  2026-11-06 01:02:03  10.0.0.11") < shown.index("C05  ")
+    assert "C04 " not in shown
+
+
+def test_both_legs_of_a_relay_say_where_they_go() -> None:
+    legs = ({**CONNECTION, "uid": "Cnear"}, {**CONNECTION, "uid": "Cfar", "resp_h": "2001:db8::9", "tcp_rtt": None})
+    shown = text(finding(connections=legs))
+    assert "Connections behind it\n" in shown
+    assert "10.0.0.11:33886  [2001:db8::9]:443" in shown
 
 
 def test_what_is_unknown_is_said() -> None:

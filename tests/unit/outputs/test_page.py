@@ -26,6 +26,10 @@ def test_a_text_at_the_right_stands_at_the_end_where_there_is_room() -> None:
     assert text(Row("x" * 38, right="hop-1")) == ["x" * 38 + "  hop-1"]
 
 
+def test_a_table_row_stays_whole() -> None:
+    assert text(Row("a  b " * 12, whole=True)) == [("a  b " * 12).rstrip()]
+
+
 def test_a_long_word_is_not_broken() -> None:
     name = "a" * 70 + ".example"
     assert text(Row(name)) == [name]
