@@ -17,7 +17,7 @@ from hopscope.heuristics.leg_matching import GRAIN, Legs, Matches, chance, match
 from hopscope.heuristics.segments import Flags, Floats, Ints, group_ids, key_ids, means, offsets_of, quantiles, spans
 
 SECOND = 1_000_000
-BY_DESIGN = ("dns", "ntp", "smtp")  # services whose servers pass on what they are asked
+BY_DESIGN = "(^|,)(dns|ntp|smtp)(,|$)"  # services whose servers pass on what they are asked
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def _sessions(window: Window) -> pa.Table:
         start=legs.start_us.min(), end=legs.end_us.max(), into=legs.in_bytes.sum(), out=legs.out_bytes.sum(),
         service=legs.service.max(),
     )  # fmt: skip
-    whole = whole.filter(whole.service.isnull() | ~whole.service.isin(BY_DESIGN))
+    whole = whole.filter(whole.service.isnull() | ~whole.service.re_search(BY_DESIGN))
     return whole.to_pyarrow().sort_by([(k, "ascending") for k in ("sensor", "host", "start", "uid")])
 
 

@@ -158,7 +158,7 @@ def test_segments_of_one_connection_are_one_session() -> None:
     assert weigh(halves) == weigh(relayed())
 
 
-@pytest.mark.parametrize("service", ["dns", "ntp", "smtp"])
+@pytest.mark.parametrize("service", ["dns", "ntp", "smtp", "smtp,ssl"])
 def test_servers_that_pass_on_by_design_are_left_out(service: str) -> None:
     assert weigh([{**r, "service": service} for r in relayed()]) == []
 
