@@ -73,6 +73,7 @@ CONNECTION: tuple[Field, ...] = (
     Field("first_reply", SECONDS, "s", "first originator payload to first responder payload; null when the responder spoke first"),
     Field("reply_p10", SECONDS, "s", "10th percentile of the later replies' times; null without any"),
     Field("replies", COUNT, "replies", "number of later replies; handshake tail and session tickets excluded"),
+    Field("close_rtt", SECONDS, "s", "originator's FIN to the first payload or FIN that answers it; null when the responder closed first or the FIN was sent again"),
     Field("pause", SECONDS, "s", "ACK of the handshake to the first originator payload"),
     Field("first_speaker", TEXT, "", "orig or resp: who sent payload first; null without payload"),
     # shape

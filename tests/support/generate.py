@@ -127,6 +127,7 @@ def _connections(
         "finished_rtt": _sparse(rng, rng.lognormal(-4, 0.5, m), 0.3),
         "first_reply": _sparse(rng, rng.lognormal(-3, 0.8, m), 0.6),
         "reply_p10": _sparse(rng, rng.lognormal(-3, 0.8, m), 0.2), "replies": _sparse(rng, rng.integers(0, 9, m), 0.6),
+        "close_rtt": _sparse(rng, rng.lognormal(-4, 0.5, m), 0.3),
         "pause": _sparse(rng, rng.lognormal(-6, 1, m), 0.6), "first_speaker": _pick(rng, m, ("orig", "resp", None)),
         "first_len": _sparse(rng, rng.integers(1, 1500, m), 0.8), "first_bits": _sparse(rng, rng.uniform(2, 6, m), 0.8),
         "sni": names.take(pa.array(np.where(server[row] % 3 == 0, row, -1), mask=server[row] % 3 != 0)),

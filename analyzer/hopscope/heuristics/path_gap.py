@@ -24,19 +24,23 @@ class Settings:
     """[heuristics.path_gap]"""
 
     floor_ms: float = setting(15.0, "ms", "gaps below this are not told from noise (about 1,000 km of fibre and back)")
-    full_ms: float = setting(45.0, "ms", "gap from which the size of the gap no longer matters")
+    full_ms: float = setting(30.0, "ms", "gap from which the size of the gap no longer matters")
     min_samples: int = setting(3, "connections", "first answers needed; later replies of one session serve as well")
     think_ratio: float = setting(0.3, "", "a later gap below this share of the first says: slow to greet, not far away")
     dial_low: float = setting(1.5, "", "first gap over later gap from which the hop dialled when it was called")
+    close_low: float = setting(0.7, "", "first gap over close gap from which both tell of one distance")
     dial_high: float = setting(2.8, "", "first gap over later gap up to which that holds")
     steady: float = setting(0.25, "", "half the interquartile range over the gap up to which it is steady")
     below_tls_db: float = setting(35.0, "decibans", "the handshake itself is answered from afar, by every measure")
     hello_db: float = setting(25.0, "decibans", "ServerHellos alone come from afar")
-    dialled_db: float = setting(25.0, "decibans", "no TLS: first answers take about twice what later ones do")
+    dialled_db: float = setting(
+        30.0, "decibans", "no TLS: first answers and closes come from afar, the first by a dial"
+    )
     steady_db: float = setting(18.0, "decibans", "no TLS: first answers are late and steady")
     late_db: float = setting(5.0, "decibans", "answers are late, but TLS ends at the hop or nothing more is known")
 
 
+MEASURES = ("hello", "finished", "first", "reply", "close")
 FACTS = (
     Fact("hop_rtt_ms", "ms", "least SYN to SYN-ACK time: the way to the hop"),
     Fact("hello_gap_ms", "ms", "10th percentile of ClientHello to ServerHello, minus the way to the hop"),
@@ -46,9 +50,11 @@ FACTS = (
     Fact("first_samples", "connections", "connections with a first answer, without TLS"),
     Fact("reply_gap_ms", "ms", "the same for later replies"),
     Fact("replies", "replies", "later replies"),
+    Fact("close_gap_ms", "ms", "the same for the answer to the client's FIN"),
+    Fact("closes", "connections", "connections that the client closed first, with an answer to that"),
     Fact("distance_ms", "ms", "round trip from the hop to what answers behind it"),
     Fact("spread_ms", "ms", "half the interquartile range of the measure that gave the distance"),
-    Fact("pattern", "", "below TLS, dialled on accept, hellos only, steady first answers or late answers"),
+    Fact("pattern", "", "below TLS, dialled on accept, relayed close, hellos only, steady first or late answers"),
 )
 
 
@@ -57,12 +63,13 @@ class PathGap:
     """How much later than the hop itself does what stands behind it answer?
 
     Formula: with F the least SYN to SYN-ACK time of the pair, each gap is the 10th percentile of a reply
-    time minus F. Four are kept apart: hello (ClientHello to ServerHello), finished (the client's Finished
-    to the next record, free of a dial and of think time), first (first answer where there is no TLS) and
-    reply (later replies). A relay below TLS shows the hello gap and, at about half to all of it, the
-    finished or the reply gap; a server that is slow to greet shows the first alone and gets nothing; an
-    edge that ends TLS near by shows only late replies and gets little. A redirector that dials when it is
-    called shows about twice its distance first and once later: the distance is the later gap.
+    time minus F. Five are kept apart: hello (ClientHello to ServerHello), finished (the client's Finished
+    to the next record, free of a dial and of think time), first (first answer where there is no TLS),
+    reply (later replies) and close (the client's FIN to what answers it: a relay passes both on). A relay
+    below TLS shows the hello gap and, at about half to all of it, the finished or the reply gap; a server
+    that is slow to greet shows the first alone and gets nothing; an edge that ends TLS near by shows only
+    late replies and gets little. A redirector that dials when it is called shows about twice its distance
+    first and once later: the distance is the later gap.
 
     Thresholds: `floor_ms` and upwards; `min_samples` first answers, or 1 in a session with that many
     later replies. The weight grows from half at the floor to all at `full_ms`, and with the number of
@@ -89,9 +96,10 @@ class PathGap:
         if window.vantage.one_sided:
             return void_for_all("only one direction of each connection is seen", FACTS)
         rows = _measures(window)
-        gaps = {k: numbers(rows, k) - numbers(rows, "hop_rtt_ms") for k in ("hello", "finished", "first", "reply")}
+        gaps = {k: numbers(rows, k) - numbers(rows, "hop_rtt_ms") for k in MEASURES}
         counts = {k: np.nan_to_num(numbers(rows, f"{k}_n")) for k in gaps}
-        decibans, pattern = judge(gaps, counts, _relative_spread(rows, gaps["first"]), settings)
+        spreads = {k: numbers(rows, f"{k}_spread") / np.maximum(gaps[k], 1.0) for k in ("first", "close")}
+        decibans, pattern = judge(gaps, counts, spreads, settings)
         distance, spread = _distance(gaps, counts, rows, pattern)
         values = {
             "hop_rtt_ms": _rounded(numbers(rows, "hop_rtt_ms")),
@@ -102,6 +110,8 @@ class PathGap:
             "first_samples": rows["first_n"],
             "reply_gap_ms": _rounded(gaps["reply"]),
             "replies": rows["reply_n"],
+            "close_gap_ms": _rounded(gaps["close"]),
+            "closes": rows["close_n"],
             "distance_ms": _rounded(distance),
             "spread_ms": _rounded(spread),
             "pattern": pa.array(pattern.tolist(), pa.string()),
@@ -117,9 +127,9 @@ class PathGap:
 
 
 def judge(
-    gaps: Mapping[str, Column], counts: Mapping[str, Column], first_spread: Column, s: Settings
+    gaps: Mapping[str, Column], counts: Mapping[str, Column], spreads: Mapping[str, Column], s: Settings
 ) -> tuple[Column, NDArray[np.object_]]:
-    """Decibans and pattern of each pair from its gaps (ms, NaN where unknown) and their sample counts."""
+    """Decibans and pattern of each pair from its gaps (ms, NaN where unknown), their counts and relative spreads."""
     hello, first, reply = gaps["hello"], gaps["first"], gaps["reply"]
     replies_ok = counts["reply"] >= s.min_samples
     reply = np.where(replies_ok, reply, np.nan)
@@ -134,18 +144,26 @@ def judge(
     dialled = first_far & (reply >= s.floor_ms) & (ratio_first >= s.dial_low) & (ratio_first <= s.dial_high)
     # replies that come back quickly say that the first answer was slow, not far
     near_later = reply < np.maximum(s.floor_ms, s.think_ratio * first)
-    steady = first_far & ~dialled & ~near_later & (counts["first"] >= s.min_samples) & (first_spread <= s.steady)
+    enough = counts["first"] >= s.min_samples
+    steady = first_far & ~dialled & ~near_later & enough & (spreads["first"] <= s.steady)
+    # a FIN is answered at once by who ends the connection: late and steady, it went all the way and back
+    close, ratio_close = gaps["close"], first / np.maximum(gaps["close"], 1.0)
+    closed = (close >= s.floor_ms) & (counts["close"] >= s.min_samples) & (spreads["close"] <= s.steady)
+    closed &= first_far & enough & ~near_later & (ratio_close >= s.close_low) & (ratio_close <= s.dial_high)
     late = (reply >= s.floor_ms) | (first_far & ~near_later) | (slow_to_greet & (later >= s.floor_ms))
 
-    cases = [below_tls, hello_only, dialled, steady, late]
-    base = np.select(cases, [s.below_tls_db, s.hello_db, s.dialled_db, s.steady_db, s.late_db], 0.0)
+    cases = [below_tls, hello_only, dialled, closed, steady, late]
+    base = np.select(cases, [s.below_tls_db, s.hello_db, s.dialled_db, s.dialled_db, s.steady_db, s.late_db], 0.0)
     words = np.where(below_tls & (ratio_hello >= s.dial_low), "dialled on accept, below TLS", "below TLS")
-    pattern = np.select(cases, [words, "hellos only", "dialled on accept", "steady first answers", "late answers"], "")
-    gap = np.select(cases, [np.fmin(hello, later), hello, reply, first, np.fmax(reply, first)], np.nan)
+    words_close = np.where(ratio_close >= s.dial_low, "dialled on accept, relayed close", "relayed close")
+    names = [words, "hellos only", "dialled on accept", words_close, "steady first answers", "late answers"]
+    pattern = np.select(cases, names, "")
+    gap = np.select(cases, [np.fmin(hello, later), hello, reply, close, first, np.fmax(reply, first)], np.nan)
     measures = np.select(
         cases,
         [counts["hello"] + counts["finished"] + counts["reply"], counts["hello"],
-         counts["first"] + counts["reply"], counts["first"], counts["reply"] + counts["first"]], 0.0)  # fmt: skip
+         counts["first"] + counts["reply"], counts["first"] + counts["close"], counts["first"],
+         counts["reply"] + counts["first"]], 0.0)  # fmt: skip
     size = 0.5 + 0.5 * rise(gap, s.floor_ms, s.full_ms)
     return base * size * measures / (measures + 0.3), pattern.astype(object)
 
@@ -166,17 +184,13 @@ def _measures(window: Window) -> pa.Table:
         finished_spread=spread(s.finished_rtt),
         first=s.first.quantile(0.1) * 1e3, first_n=s.first.count(), first_spread=spread(s.first),
         reply=s.reply_p10.quantile(0.1) * 1e3, reply_n=s.replies.sum(), reply_spread=spread(s.reply_p10),
+        close=s.close_rtt.quantile(0.1) * 1e3, close_n=s.close_rtt.count(), close_spread=spread(s.close_rtt),
     )  # fmt: skip
     floors = window.floors.filter(window.floors.measure == "tcp_rtt")
     floor = floors.group_by(list(PAIR)).agg(hop_rtt_ms=floors.value_us.min() / 1e3)
     pairs = outbound(window).select(*PAIR)
     joined = join(join(join(pairs, tallies), floor), witnesses(s.filter(s.first_reply.notnull())))
     return joined.filter(joined.hop_rtt_ms.notnull()).to_pyarrow()
-
-
-def _relative_spread(rows: pa.Table, first_gap: Column) -> Column:
-    spread: Column = numbers(rows, "first_spread") / np.maximum(first_gap, 1.0)
-    return spread
 
 
 def _distance(
@@ -186,10 +200,17 @@ def _distance(
     hello_half, first_half = gaps["hello"] / 2, gaps["first"] / 2
     tls = counts["hello"] > 0
     reply_known = (counts["reply"] >= 3) & ~((pattern == "late answers") & tls & (gaps["finished"] > gaps["reply"]))
-    cases = [tls & (counts["finished"] > 0) & (pattern != "late answers"), reply_known, tls, counts["first"] > 0]
-    distance = np.select(cases, [gaps["finished"], gaps["reply"], hello_half, first_half], np.nan)
-    spreads = [numbers(rows, f"{k}_spread") for k in ("finished", "reply", "hello", "first")]
-    return distance, np.select(cases, [spreads[0], spreads[1], hello_half, first_half], np.nan)
+    by_close = (counts["close"] > 0) & (gaps["close"] >= 0.35 * np.fmax(gaps["hello"], gaps["first"]))
+    cases = [
+        tls & (counts["finished"] > 0) & (pattern != "late answers"),
+        reply_known,
+        by_close,
+        tls,
+        counts["first"] > 0,
+    ]
+    distance = np.select(cases, [gaps["finished"], gaps["reply"], gaps["close"], hello_half, first_half], np.nan)
+    spreads = [numbers(rows, f"{k}_spread") for k in ("finished", "reply", "close")]
+    return distance, np.select(cases, [*spreads, hello_half, first_half], np.nan)
 
 
 def _rounded(values: Column) -> pa.Array:

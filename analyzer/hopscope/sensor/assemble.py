@@ -27,7 +27,7 @@ _SAID = (
     "cert_self_signed", "resumed", "ssh_client", "ssh_server", "ssh_host_key", "http_host", "http_method",
     "user_agent", "proxy_protocol", "proxy_target", "proxy_accepted", "leaked_far_end",
 )  # fmt: skip
-_NS = ("tcp_rtt", "client_rtt", "finished_rtt", "first_reply", "pause")
+_NS = ("tcp_rtt", "client_rtt", "finished_rtt", "first_reply", "pause", "close_rtt")
 _COUNTS = (
     "orig_bytes", "resp_bytes", "seg_orig_bytes", "seg_resp_bytes", "orig_pkts", "resp_pkts", "orig_ip_bytes",
     "resp_ip_bytes", "missed_bytes", "seg_orig_pkts", "seg_resp_pkts",

@@ -165,7 +165,7 @@ def _timing(t, c, out):  # type: ignore[no-untyped-def]
     out.client_rtt = conn.ack_at - conn.synack_at if known else -1
     paused = conn.ack_at >= 0 and conn.orig_at >= conn.ack_at
     out.pause = conn.orig_at - conn.ack_at if paused else -1
-    out.first_reply = conn.first_reply
+    out.first_reply, out.close_rtt = conn.first_reply, conn.close_rtt
     out.replies = conn.replies
     out.reply_p10 = timing.tenth(t, c)
     out.speaker = conn.speaker

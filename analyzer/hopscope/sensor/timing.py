@@ -18,6 +18,8 @@ from hopscope.sensor.wire import kernel
 
 SILENCE = 500_000_000  # ns of silence that end an ON period (Zhang and Paxson 2000)
 
+FIN, RST = 1, 4
+VOID = -2  # CONN.fin_at: answered, or sent again
 NO_ONE, ORIG, RESP = 0, 1, 2
 IDLE, ASKED, ANSWERED = 0, 1, 2  # CONN.first_state
 
@@ -202,3 +204,15 @@ def from_resp(t, c, e, ts, off, length, fresh, covered):  # type: ignore[no-unty
             if not conn.request_bad:
                 _reply(t, c, ts - conn.request_at)
             conn.request = 0
+
+
+@kernel
+def closing(t, c, e, orig, ts, flags, length, rel_ack):  # type: ignore[no-untyped-def]
+    """The originator's FIN, sent once and first, and the first payload or FIN that answers it."""
+    conn, peer = t.conn[c], t.end[e ^ 1]
+    if orig:
+        if flags & FIN:
+            conn.fin_at = ts if conn.fin_at == -1 and peer.fins == 0 else VOID
+    elif conn.fin_at >= 0 and (length > 0 or flags & FIN) and not flags & RST and rel_ack >= peer.fin_seq:
+        conn.close_rtt = ts - conn.fin_at
+        conn.fin_at = VOID

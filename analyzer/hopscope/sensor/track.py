@@ -110,6 +110,7 @@ def _open(t, h, kind, proto, one_way, sport, dport, rows, i):  # type: ignore[no
     conn.start, conn.last, conn.timeout, conn.missed = ts, ts, IDLE_OTHERS, 0
     conn.syn_at, conn.synack_at, conn.ack_at, conn.orig_at = -1, -1, -1, -1
     conn.first_at, conn.first_end, conn.first_reply, conn.request_at, conn.request_end = -1, 0, -1, -1, 0
+    conn.fin_at, conn.close_rtt = -1, -1
     conn.seg, conn.seg_end = 0, ts + emit.SEGMENT_NS
     conn.seg_orig_bytes, conn.seg_resp_bytes, conn.seg_orig_pkts, conn.seg_resp_pkts = 0, 0, 0, 0
     conn.seen, conn.early, conn.replies, conn.reply_row = 0, -1, 0, -1
@@ -169,6 +170,7 @@ def _tcp_packet(t, c, e, p, data):  # type: ignore[no-untyped-def]
                 conn.synack_at = ts
     elif orig and conn.ack_at < 0 and conn.synack_at >= 0 and flags & tcp.ACK and not flags & tcp.RST:
         conn.ack_at = ts
+    timing.closing(t, c, e, orig, ts, flags, length, rel_ack)
     if length > 0 and not flags & tcp.RST and rel_seq >= 0:
         _tcp_payload(t, c, e, orig, p, data, rel_seq + 1 if flags & tcp.SYN else rel_seq, rel_ack, length)
     tcp.check_end(t, c, e)

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from hopscope.records import CONNECTION_SCHEMA, DNS_QUERY_SCHEMA
+from hopscope.summaries.schema import TABLES
 
 HOUR_US = 3_600_000_000
 
@@ -35,13 +36,11 @@ ADDED = pa.schema(
         ("hash", pa.int64()),  # of (sensor, uid, seg); DNS: of (sensor, uid, ts, query, qtype); never negative
     ]
 )
-_USED = (
+_USED = tuple(dict.fromkeys((
     "sensor", *RENAMED, "proto", "uid", "seg", "final", "conn_state", "orig_bytes", "resp_bytes", "orig_pkts",
-    "resp_pkts", "seg_orig_bytes", "seg_resp_bytes", "seg_orig_pkts", "seg_resp_pkts", "duration",
-    "tcp_rtt", "client_rtt", "hello_rtt", "finished_rtt", "first_reply", "reply_p10", "replies", "pause",
-    "first_speaker", "first_len", "first_bits", "first_printable", "first_run", "first_head_printable", "tls_sizes",
-    "on_starts", *SET_KINDS,
-)  # fmt: skip
+    "resp_pkts", "seg_orig_bytes", "seg_resp_bytes", "seg_orig_pkts", "seg_resp_pkts", "on_starts", *SET_KINDS,
+    *(column for column in TABLES["samples"].names if column in CONNECTION_SCHEMA.names),
+)))  # fmt: skip
 CONNECTIONS = pa.schema(
     [
         *(CONNECTION_SCHEMA.field(c).with_name(RENAMED.get(c, c)) for c in _USED),

@@ -43,7 +43,7 @@ TABLES: dict[str, pa.Schema] = {
         *_KEY, ("hour", _I), ("hash", _I), ("uid", _T), ("seg", pa.int32()), ("client_port", pa.int32()), ("ts_us", _I), ("end_us", _I),
         ("service", _T), ("conn_state", _T), ("orig_bytes", _I), ("resp_bytes", _I), ("duration", _F),
         ("tcp_rtt", _F), ("client_rtt", _F), ("hello_rtt", _F), ("finished_rtt", _F), ("first_reply", _F), ("reply_p10", _F),
-        ("replies", _I), ("pause", _F), ("first_speaker", _T), ("first_len", _I), ("first_bits", _F),
+        ("replies", _I), ("pause", _F), ("close_rtt", _F), ("first_speaker", _T), ("first_len", _I), ("first_bits", _F),
         ("first_printable", _F), ("first_run", _I), ("first_head_printable", _B), ("tls_sizes", pa.list_(pa.int32())),
     ]),
     # least values with their uid; measures: tcp_rtt, client_rtt, hello_rtt, first_reply, reply_p10
