@@ -156,8 +156,8 @@ def judge(
     base = np.select(cases, [s.below_tls_db, s.hello_db, s.dialled_db, s.dialled_db, s.steady_db, s.late_db], 0.0)
     words = np.where(below_tls & (ratio_hello >= s.dial_low), "dialled on accept, below TLS", "below TLS")
     words_close = np.where(ratio_close >= s.dial_low, "dialled on accept, relayed close", "relayed close")
-    names = [words, "hellos only", "dialled on accept", words_close, "steady first answers", "late answers"]
-    pattern = np.select(cases, names, "")
+    fixed = [np.asarray(w) for w in ("hellos only", "dialled on accept", "steady first answers", "late answers")]
+    pattern = np.select(cases, [words, fixed[0], fixed[1], words_close, *fixed[2:]], "")
     gap = np.select(cases, [np.fmin(hello, later), hello, reply, close, first, np.fmax(reply, first)], np.nan)
     measures = np.select(
         cases,

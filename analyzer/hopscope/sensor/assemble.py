@@ -124,7 +124,8 @@ class Assembler:
         if "dns" in facts.services:
             times = rows.longs[marks_at + 1 : marks_at + 2 * len(sizes) : 2].tolist()
             self._dns_stream_of(
-                row, [(ts, k < orig_marks, dns.parse(d)) for k, (ts, d) in enumerate(zip(times, datagrams, strict=True))]
+                row,
+                [(ts, k < orig_marks, dns.parse(d)) for k, (ts, d) in enumerate(zip(times, datagrams, strict=True))],
             )
         return facts, -1
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from hopscope.sensor.compiled import kernel
 from hopscope.sensor.state import (
     BLOCK,
     BLOCK_ROWS,
@@ -20,7 +21,6 @@ from hopscope.sensor.state import (
     RESP_BLOCKS,
     RESP_BOUND,
 )
-from hopscope.sensor.wire import kernel
 
 NEVER = np.int64(1) << 62  # an offset that no stream reaches
 

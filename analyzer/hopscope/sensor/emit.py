@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hopscope.sensor import content, stream, timing
+from hopscope.sensor.compiled import kernel
 from hopscope.sensor.state import (
     BLOCK,
     HISTORY,
@@ -22,7 +23,6 @@ from hopscope.sensor.state import (
 )
 from hopscope.sensor.stream import CLOSED, ESTABLISHED, INACTIVE, PARTIAL, RESET, SYN_ACK_SENT, SYN_SENT
 from hopscope.sensor.table import remove
-from hopscope.sensor.wire import kernel
 
 FINAL, SEGMENT, CONTENT = 0, 1, 2  # OUT.kind
 TCP, UDP, ICMP, OTHER = 1, 2, 3, 4  # CONN.kind, OUT.transport

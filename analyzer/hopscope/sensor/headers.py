@@ -11,9 +11,10 @@ from __future__ import annotations
 import numpy as np
 
 from hopscope.sensor import links
+from hopscope.sensor.compiled import helper, kernel
 from hopscope.sensor.linklayer import to_ip
 from hopscope.sensor.tunnels import FRAME, NOTHING, RAW_IP, WLAN_FRAME, gre, is_ip, over_udp
-from hopscope.sensor.wire import helper, kernel, ones_sum, sums_to_ones, u16, u32, u64
+from hopscope.sensor.wire import ones_sum, sums_to_ones, u16, u32, u64
 
 MAX_TUNNELS = 4  # Zeek's Tunnel::max_depth
 LAYERS = MAX_TUNNELS + 1  # rows a packet gives at most

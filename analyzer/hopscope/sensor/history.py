@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from hopscope.sensor.compiled import kernel
 from hopscope.sensor.state import HISTORY
-from hopscope.sensor.wire import kernel
 
 # bits of CONN.seen; the responder's stand 16 higher
 SYN_BIT, FIN_BIT, RST_BIT, FIN_RST_BIT, DATA_BIT, ACK_BIT, MULTI_BIT = 0x1, 0x2, 0x4, 0x8, 0x10, 0x20, 0x40

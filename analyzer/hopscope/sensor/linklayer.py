@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from hopscope.sensor import links
-from hopscope.sensor.wire import helper, u16
+from hopscope.sensor.compiled import helper
+from hopscope.sensor.wire import u16
 
 _ETHERNET, _PPP, _PPP_SERIAL, _PPP_ETHER = links.ETHERNET, links.PPP, links.PPP_SERIAL, links.PPP_ETHER
 _NULL, _LOOP, _HDLC, _NFLOG, _FDDI = links.NULL, links.LOOP, links.CISCO_HDLC, links.NFLOG, links.FDDI

@@ -12,9 +12,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hopscope.sensor.compiled import kernel
 from hopscope.sensor.index import MAX_PACKET, Index, Walk
 from hopscope.sensor.unpack import Damage
-from hopscope.sensor.wire import kernel, u32, u32_little
+from hopscope.sensor.wire import u32, u32_little
 
 FILE_HEADER = 24  # bytes
 _VERSION_MAJOR = 2

@@ -12,9 +12,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hopscope.sensor.compiled import helper, kernel
 from hopscope.sensor.index import MAX_PACKET, Index, Walk
 from hopscope.sensor.unpack import Damage
-from hopscope.sensor.wire import helper, kernel, u32, u32_little
+from hopscope.sensor.wire import u32, u32_little
 
 MAGIC = b"\x0a\x0d\x0d\x0a"
 MAX_BLOCK = 1 << 24  # bytes; as libpcap

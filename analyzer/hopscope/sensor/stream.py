@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from hopscope.sensor import content
+from hopscope.sensor.compiled import kernel
 from hopscope.sensor.history import add, scaled
 from hopscope.sensor.state import HOLE_ROWS, HOLES
-from hopscope.sensor.wire import kernel
 
 INACTIVE, SYN_SENT, SYN_ACK_SENT, PARTIAL, ESTABLISHED, CLOSED, RESET = 0, 1, 2, 3, 4, 5, 6
 
@@ -30,12 +30,7 @@ def no_data_acked(end):  # type: ignore[no-untyped-def]
 def size(t, e):  # type: ignore[no-untyped-def]
     """Payload bytes the endpoint sent, by sequence numbers and what its peer acknowledged."""
     end = t.end[e]
-    if (
-        end.before == SYN_SENT
-        and end.state == RESET
-        and t.end[e ^ 1].state == INACTIVE
-        and not no_data_acked(end)
-    ):
+    if end.before == SYN_SENT and end.state == RESET and t.end[e ^ 1].state == INACTIVE and not no_data_acked(end):
         return np.int64(0)  # a half-open connection found and aborted: its numbers mislead
     last = (np.int64(end.seq_wraps) << 32) + end.last
     acked = (np.int64(end.ack_wraps) << 32) + end.ack

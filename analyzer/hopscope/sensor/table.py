@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from hopscope.sensor.compiled import kernel
 from hopscope.sensor.state import INDEX, TIMERS
-from hopscope.sensor.wire import kernel
 
 # what a timer does when it comes due
 EXPIRE, ATTEMPT, DELETE, IDLE, DNS_IDLE = 0, 1, 2, 3, 4

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from hopscope.sensor import history
+from hopscope.sensor.compiled import kernel
 from hopscope.sensor.stream import (
     CLOSED,
     ESTABLISHED,
@@ -21,7 +22,6 @@ from hopscope.sensor.stream import (
     pending,
 )
 from hopscope.sensor.table import ATTEMPT, DELETE, EXPIRE, add_timer
-from hopscope.sensor.wire import kernel
 
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 
@@ -300,10 +300,7 @@ def reused(t, c, e, flags, seq):  # type: ignore[no-untyped-def]
         return False
     other = t.end[o ^ 1]
     reversed_order = (
-        not flags & ACK
-        and first.state == SYN_ACK_SENT
-        and other.state == INACTIVE
-        and seq == other.start & _MASK
+        not flags & ACK and first.state == SYN_ACK_SENT and other.state == INACTIVE and seq == other.start & _MASK
     )
     return not reversed_order
 

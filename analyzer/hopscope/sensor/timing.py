@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from hopscope.sensor.compiled import kernel
 from hopscope.sensor.content import NEVER
 from hopscope.sensor.state import ON_NODES, ON_STARTS, REPLIES, REPLY_ROWS
 from hopscope.sensor.table import mix
-from hopscope.sensor.wire import kernel
 
 SILENCE = 500_000_000  # ns of silence that end an ON period (Zhang and Paxson 2000)
 

@@ -19,9 +19,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from hopscope.sensor.compiled import kernel
 from hopscope.sensor.content import NEVER, byte_at
 from hopscope.sensor.state import TLS_SIZES
-from hopscope.sensor.wire import kernel
 
 TICKET_MIN, TICKET_MAX = 60, 1500  # bytes of a TLS 1.3 record that may carry a session ticket
 MOST_TICKETS = 4

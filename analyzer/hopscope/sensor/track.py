@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from hopscope.sensor import content, emit, history, state, stream, table, tcp, timing, tls
 from hopscope.sensor.columns import Packets
+from hopscope.sensor.compiled import kernel
 from hopscope.sensor.emit import ICMP, OTHER, TCP, UDP
 from hopscope.sensor.state import DNS_ROWS, MAX_DEPTH, OPEN, PACKET, PARENT_ROWS, TIMERS
 from hopscope.sensor.table import DNS_IDLE, EXPIRE, IDLE, add_timer
-from hopscope.sensor.wire import kernel
 
 SECOND = 1_000_000_000
 IDLE_OTHERS = 60 * SECOND  # UDP, ICMP, other protocols, and TCP until its handshake is done
@@ -104,9 +104,7 @@ def _open(t, h, kind, proto, one_way, sport, dport, rows, i):  # type: ignore[no
     conn.kind, conn.one_way, conn.hash = kind, one_way, h
     conn.serial = t.serial
     t.serial += 1
-    conn.uid_a, conn.uid_b = table.make_uid(
-        t, ts, p.src_hi, p.src_lo, p.dst_hi, p.dst_lo, sport, dport, proto
-    )
+    conn.uid_a, conn.uid_b = table.make_uid(t, ts, p.src_hi, p.src_lo, p.dst_hi, p.dst_lo, sport, dport, proto)
     conn.start, conn.last, conn.timeout, conn.missed = ts, ts, IDLE_OTHERS, 0
     conn.syn_at, conn.synack_at, conn.ack_at, conn.orig_at = -1, -1, -1, -1
     conn.first_at, conn.first_end, conn.first_reply, conn.request_at, conn.request_end = -1, 0, -1, -1, 0

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from hopscope.sensor.wire import helper, u16
+from hopscope.sensor.compiled import helper
+from hopscope.sensor.wire import u16
 
 NOTHING, RAW_IP, FRAME, WLAN_FRAME = 0, 1, 2, 3
 

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numba import njit
 
-# Every function that touches packet bytes is compiled this way: boundscheck turns a slip of ours on hostile
-# input into an IndexError instead of a read of foreign memory.
-kernel: Any = njit(cache=True, nogil=True, boundscheck=True)
-helper: Any = njit(nogil=True, boundscheck=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+from hopscope.sensor.compiled import helper
 
 
 @helper

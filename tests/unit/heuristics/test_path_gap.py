@@ -61,7 +61,7 @@ def test_floor(gap_ms: float, fires: bool) -> None:
 
 def test_weight_grows_with_the_gap_up_to_full() -> None:
     weights = [
-        one([{"hello_rtt": g / 1e3, "finished_rtt": g / 1e3} for _ in range(4)])["decibans"] for g in (16, 30, 45, 90)
+        one([{"hello_rtt": g / 1e3, "finished_rtt": g / 1e3} for _ in range(4)])["decibans"] for g in (16, 22, 30, 90)
     ]
     assert weights[0] < weights[1] < weights[2] == weights[3]
 
