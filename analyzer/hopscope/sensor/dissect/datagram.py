@@ -23,8 +23,7 @@ SNMP_PORTS = frozenset((161, 162))
 def dissect(orig: list[bytes], resp: list[bytes], resp_p: int) -> Facts:
     """See `hopscope.sensor.dissect.udp`."""
     facts = Facts()
-    first = orig[0] if orig else b""
-    if quic.is_initial(first):
+    if orig and quic.is_quic(orig[0]):
         if quic.quic(facts, orig, resp):
             facts.services.append("quic")
     elif any(map(dtls.starts, orig)):

@@ -35,12 +35,12 @@ Initial = tuple[int, bytes, int]  # version, packet, offset of its packet number
 Keys = tuple[AESGCM, bytes, bytes]  # payload, initialisation vector, header
 
 
-def is_initial(data: bytes) -> bool:
-    """A QUIC Initial packet of a known version starts the datagram."""
-    if len(data) < 32:
-        return False
-    first, version = _LONG.unpack_from(data)
-    return first & 0x80 != 0 and version in _SALTS and first >> 4 & 3 == (1 if version == _V2 else 0)
+def is_quic(data: bytes) -> bool:
+    """A packet with QUIC's long header, of a known version, starts the datagram.
+
+    It needn't be an Initial: early data may come before.
+    """
+    return len(data) >= 32 and data[0] & 0xC0 == 0xC0 and int.from_bytes(data[1:5], "big") in _SALTS
 
 
 def quic(facts: Facts, orig: list[bytes], resp: list[bytes]) -> bool:

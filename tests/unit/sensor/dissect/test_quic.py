@@ -83,6 +83,11 @@ def test_several_packets_in_a_datagram() -> None:
     assert udp([client_packet(b"\1".ljust(60, b"\0")), datagram], [], 1, 443).sni == "example.com"
 
 
+def test_early_data_may_come_first() -> None:
+    early = pack(">BI", 0xD3, 1) + sized(1, DCID) + b"\0" + b"\x40\x40" + bytes(64)
+    assert udp([early, client_packet(HELLO.ljust(1162, b"\0"))], [], 1, 443).sni == "example.com"
+
+
 @pytest.mark.parametrize(
     "damage",
     [
