@@ -12,7 +12,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from hopscope.summaries import condense, prepare, schema, window
-from hopscope.summaries.merge import Bounds, reduce_all
+from hopscope.summaries.merge import Bounds, merge
 
 Tables = Mapping[str, pa.Table]
 
@@ -68,7 +68,7 @@ def condense_sql(bounds: Bounds) -> dict[str, str]:
 @functools.cache
 def merge_sql(bounds: Bounds) -> dict[str, str]:
     """SQL that merges the parts that lie together in tables named as in `schema.TABLES`."""
-    return _sql(reduce_all(_summaries(), bounds))
+    return _sql(merge([_summaries()], bounds))
 
 
 @functools.cache

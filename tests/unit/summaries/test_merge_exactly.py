@@ -2,6 +2,7 @@
 
 import random
 
+import ibis
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from hopscope.config import Config
 from hopscope.records import Batch
 from hopscope.summaries import Summaries, engine, prepare, schema
+from hopscope.summaries import merge as merges
 from hopscope.summaries.merge import BOUNDS, Bounds
 from support import generate
 from support.tables import assert_same, rows
@@ -69,6 +71,15 @@ def test_the_tight_bounds_bite(con):
         assert 0 < tight[name].num_rows < wide[name].num_rows, name
     for name in ("pairs", "rhythm", "leg_buckets", "names"):
         assert rows(tight[name]) == rows(wide[name]), name
+
+
+def test_the_expressions_merge_summaries_that_lie_apart(con):
+    batch = records(4)
+    parts = [condense(con, part, TIGHT) for part in partition(batch, 2, seed=4)]
+    memory = ibis.duckdb.connect()
+    tables = [{name: memory.create_table(f"{name}_{i}", t) for name, t in part.items()} for i, part in enumerate(parts)]
+    merged = {name: t.to_pyarrow().cast(schema.TABLES[name]) for name, t in merges.merge(tables, TIGHT).items()}
+    assert_same(merged, condense(con, batch, TIGHT))
 
 
 def test_merging_a_summary_alone_changes_nothing(con):
