@@ -27,6 +27,7 @@ CAPS: dict[str, float] = {
     "gap": 35.0,  # the same delay, seen by several messages
     "rhythm": 10.0,  # from the lab; ordinary agents are as regular
     "naming": 10.0,
+    "session": 8.0,  # chat and administrators look the same
     "volume": 8.0,
     "proxy": 45.0,  # a request to relay that was granted speaks for itself
     "relay": 45.0,  # stepping-stone correlation: 30 dB at a false rate of 1e-3, 48 dB at 1e-5 (see relay_pattern)

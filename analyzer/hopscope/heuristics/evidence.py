@@ -16,12 +16,14 @@ from hopscope.summaries.schema import PAIR
 
 WITNESSES = 10  # uids named with a piece of evidence
 KEYS = tuple(PAIR)
+MULTICAST = r"^(2(2[4-9]|3[0-9])\.|255\.255\.255\.255$|[fF][fF][0-9a-fA-F]{2}:)"  # groups and broadcast: no hosts
 
 
 def outbound(window: Window) -> ir.Table:
-    """The pairs in which one of our hosts talks to the internet and was answered."""
+    """The pairs in which one of our hosts talks to a host on the internet and was answered."""
     p = window.pairs
-    return p.filter(p.client_local & ~p.server_local & (p.established > 0))
+    group = p.server.re_search(MULTICAST)
+    return p.filter(p.client_local & ~p.server_local & (p.established > 0) & ~group)
 
 
 def join(left: ir.Table, right: ir.Table, keys: Sequence[str] = KEYS) -> ir.Table:

@@ -14,7 +14,8 @@ from hopscope.heuristics.base import EVIDENCE
 from support.windows import make_window, starts
 
 NAMES = [
-    "byte_ratio", "cadence", "known_names", "path_gap", "prevalence", "proxy_protocol", "relay_pattern", "unnamed",
+    "byte_ratio", "cadence", "known_names", "path_gap", "prevalence", "proxy_protocol", "relay_pattern",
+    "terminal_session", "unnamed",
 ]  # fmt: skip
 
 
