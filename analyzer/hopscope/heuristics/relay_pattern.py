@@ -61,7 +61,7 @@ class RelayPattern:
     are merged per connection. Candidates start 0 to `max_lag_s` apart and end within `end_gap_s` or
     `end_share` of the near leg's length; what goes in at one must come out at the other, both ways, within
     `offset_bytes` or a tenth (a relay's own words: SOCKS, CONNECT, PROXY). Each leg is matched once, the
-    least likely coincidence of bytes first. Matches are judged per accepting port and far end:
+    least likely coincidence of bytes first. Formula, per accepting port and far end:
 
     timing = `timing_db` · n / (n + `timing_half`) for n matched sessions;
     level = the median session's -10 log10 of the chance that unrelated byte counts agree as well: per
