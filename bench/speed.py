@@ -27,6 +27,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 FIELDS = ("frame.time_epoch", "ip.src", "ip.dst", "tcp.srcport", "tcp.dstport", "udp.srcport", "udp.dstport",
           "frame.len", "tls.handshake.extensions_server_name", "dns.qry.name")  # fmt: skip
+RECORDS = (
+    "import sys\nfrom hopscope import config\nfrom hopscope.records import InputCount\n"
+    "from hopscope.sensor.read import records\n"
+    "n = 0\nfor b in records(sys.argv[1], sys.argv[1], config.load(), InputCount()):\n"
+    "    n += b.connections.num_rows + b.dns_queries.num_rows\nprint(n)"
+)
 SCAPY = "import sys\nfrom scapy.utils import PcapReader\nn = 0\nfor p in PcapReader(sys.argv[1]):\n    n += 1\nprint(n)"
 DPKT = (
     "import sys, dpkt\nn = 0\nfor ts, raw in dpkt.pcap.Reader(open(sys.argv[1], 'rb')):\n"
@@ -98,7 +104,7 @@ def tools(capture: Path, state: Path) -> Iterator[tuple[str, list[str] | None]]:
     """Each tool's name and command, None when it isn't installed."""
     hopscope = [sys.executable, "-m", "hopscope"]
     python, file = sys.executable, str(capture)
-    yield "hopscope, to records", [*hopscope, "records", "--format", "arrow", file]
+    yield "hopscope, to records", [sys.executable, "-c", RECORDS, file]
     yield "hopscope, to findings", [*hopscope, "hunt", "--format", "jsonl", "--findings", str(state), file]
     tshark = [part for field in FIELDS for part in ("-e", field)]
     yield "tshark -T fields", ["tshark", "-n", "-r", file, "-T", "fields", *tshark] if shutil.which("tshark") else None
