@@ -1,7 +1,7 @@
 """Runs the commands whose output README.md shows, and writes what they print into it: `make docs`.
 
-A block that is kept so follows a comment `<!-- output of: COMMAND -->`; its first line is the command
-as a person types it, the rest is what the command prints on standard output.
+A block that is kept so follows a comment `<!-- output of: COMMAND -->`. ID in the command stands for the
+finding that the hunt before it kept.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+from hopscope import store
+
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
-BLOCK = re.compile(r"(<!-- output of: (.*?) -->\n```console\n\$ .*?\n)(.*?)(```\n)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- output of: (.*?) -->\n```console\n).*?(```\n)", re.DOTALL)
 
 
 def commands(text: str) -> list[str]:
@@ -25,8 +27,15 @@ def commands(text: str) -> list[str]:
 
 
 def refreshed(text: str, home: Path) -> str:
-    """The text with every block's output as it is now; findings are kept below `home` meanwhile."""
-    return BLOCK.sub(lambda m: f"{m[1]}{output(m[2], home)}{m[4]}", text)
+    """The text with every block as it is now; findings are kept below `home` meanwhile."""
+
+    def block(match: re.Match[str]) -> str:
+        command = match[2]
+        if "ID" in command.split():
+            command = command.replace("ID", store.read(store.default_path({"HOME": str(home)}))[0].id)
+        return f"{match[1]}$ {command}\n{output(command, home)}{match[3]}"
+
+    return BLOCK.sub(block, text)
 
 
 def output(command: str, home: Path) -> str:

@@ -173,12 +173,13 @@ def run(arguments: list[str]) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a name must not stop the output where locales are poor
     try:
-        if not arguments:
-            commands.main(["--help"], prog_name="hopscope", standalone_mode=False)
-            return USAGE
-        code: Any = commands.main(arguments, prog_name="hopscope", standalone_mode=False)
+        # not commands.main(): its exit code for a reader that went away is 1, which says findings here
+        with commands.make_context("hopscope", [*arguments] or ["--help"]) as context:
+            code: Any = commands.invoke(context)
         sys.stdout.flush()
         return int(code or NOTHING)
+    except click.exceptions.Exit as e:
+        return USAGE if not arguments else e.exit_code
     except click.ClickException as e:
         terminal.say(f"{e.format_message()} (hopscope --help tells more)")
         return USAGE

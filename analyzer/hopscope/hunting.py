@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from hopscope.summaries import Counts
 
+PROBLEMS = 20  # lines about the input that each finding keeps
 SENSORS = ("auto", "builtin", "zeek")
 Captures = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
@@ -151,7 +152,10 @@ def records(
             failed.append(e)
         before += capture.size or 0
     if len(failed) == len(found):
-        raise sources.nothing_read(failed)
+        error = sources.nothing_read(failed)
+        for problem in count.problems or []:
+            error.add_note(problem)
+        raise error
     for failure in failed:
         count.note(str(failure))
 
@@ -186,4 +190,7 @@ def _note_unweighed(counts: Counts, hours: int, count: InputCount) -> None:
 
 def _told(count: InputCount) -> dict[str, object]:
     """What findings keep of the count, so that they say what their input lacked."""
-    return {f.name: getattr(count, f.name) for f in dataclasses.fields(count) if getattr(count, f.name) is not None}
+    problems = count.problems or []
+    more = len(problems) - PROBLEMS
+    kept = [*problems[:PROBLEMS], f"and {more:,} further problems"] if more > 0 else problems
+    return dataclasses.asdict(count) | {"problems": kept}

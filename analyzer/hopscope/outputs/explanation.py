@@ -131,7 +131,8 @@ def _time(value: float | None) -> str:
 def _origin(f: Finding) -> Iterator[Row]:
     yield Row("; ".join(map(techniques.named, f.attack)) or "none", "ATT&CK", LABELS, indent=2)
     yield Row("; ".join(map(techniques.named, f.d3fend)) or "none", "D3FEND", LABELS, indent=2)
-    if f.input:
-        yield Row("; ".join(f"{k} {words.quantity(v)}" for k, v in f.input.items()), "input", LABELS, indent=2)
+    read = {k.replace("_", " "): v for k, v in f.input.items() if v not in (None, [], ())}
+    if read:
+        yield Row("; ".join(f"{k} {words.quantity(v)}" for k, v in read.items()), "input", LABELS, indent=2)
     if f.versions:
         yield Row(", ".join(f"{k} {v}" for k, v in f.versions.items()), "made by", LABELS, indent=2)

@@ -13,6 +13,7 @@ from hopscope.records import InputCount
 
 STYLES = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "info": ""}
 REASONS = 3  # sentences of evidence in the overview; `explain` has them all
+PROBLEMS = 20  # lines about what could not be read
 LABELS = 10
 
 
@@ -28,7 +29,10 @@ def rows(shown: Sequence[Finding], kept: Sequence[Finding], severity: str, told:
 def told(count: InputCount, store: Path | None, shown: Sequence[Finding], pcap: str) -> list[Row]:
     """What was read, what could not be, where findings are kept, and the next commands."""
     lines = [Row(summary(count), "read", LABELS)]
-    lines += [Row(problem, "problem" if i == 0 else "", LABELS) for i, problem in enumerate(count.problems or [])]
+    problems = count.problems or []
+    lines += [Row(problem, "problem" if i == 0 else "", LABELS) for i, problem in enumerate(problems[:PROBLEMS])]
+    if len(problems) > PROBLEMS:
+        lines.append(Row(f"and {words.plural(len(problems) - PROBLEMS, 'further problem')}", "", LABELS))
     if store is not None:
         lines.append(Row(words.place(store), "kept in", LABELS))
     if shown:

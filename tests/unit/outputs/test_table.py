@@ -67,6 +67,12 @@ def test_every_problem_is_told() -> None:
     assert "problem   a.pcap at byte 9: cut\n          b.pcap: empty" in text("medium", count=count)
 
 
+def test_a_directory_full_of_problems_does_not_bury_the_findings() -> None:
+    shown = text("medium", count=dataclasses.replace(COUNT, problems=[f"{i}.pcap: empty" for i in range(1000)]))
+    assert "19.pcap: empty\n          and 980 further problems" in shown
+    assert "20.pcap" not in shown
+
+
 def test_names_from_the_wire_are_spelled_out() -> None:
     hostile = finding("high", 12.0, names=("\x1b]0;x\x07\u202e.example",), clients=("10.0.0.1\r",))
     shown = text("medium", hostile, shown=(hostile,))
