@@ -87,7 +87,15 @@ def _rhythm(c: ir.Table) -> ir.Table:
 
 
 def _starts(c: ir.Table) -> ir.Table:
-    return c.filter(c.seg == 0).select(*schema.TABLES["starts"].names)
+    columns = schema.TABLES["starts"].names
+    first = c.filter(c.seg == 0).select(*columns)
+    # a session that is kept open calls without new connections: each time the originator breaks its silence
+    asked = c.mutate(calls=c.on_starts.filter(lambda at: at > 0))
+    kept = asked.filter(asked.calls.length() >= schema.SESSION_CALLS)
+    each = kept.select(*PAIR, "hour", "ts_us", "uid", at=kept.calls.unnest())
+    nothing = ibis.null("int64")
+    calls = each.mutate(ts_us=each.ts_us + _microseconds(each.at), orig_bytes=nothing, resp_bytes=nothing)
+    return first.union(calls.select(*columns))
 
 
 def _sets(c: ir.Table) -> ir.Table:

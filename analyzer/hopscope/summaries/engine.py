@@ -34,21 +34,6 @@ def run(
         return {name: con.sql(query).to_arrow_table().cast(schemas[name]) for name, query in sql.items()}
 
 
-def store(
-    con: duckdb.DuckDBPyConnection,
-    sql: Mapping[str, str],
-    inputs: Tables,
-    schemas: Mapping[str, pa.Schema],
-    prefix: str,
-) -> None:
-    """Store the results of `sql` over `inputs` as tables of `con`, named `prefix` and their name."""
-    with _registered(con, inputs):
-        for name, query in sql.items():
-            with _registered(con, {"empty": schemas[name].empty_table()}):
-                con.execute(f'CREATE TABLE "{prefix}{name}" AS FROM empty')
-            con.execute(f'INSERT INTO "{prefix}{name}" {query}')  # names and SQL are our own
-
-
 @functools.cache
 def condense_sql(bounds: Bounds) -> dict[str, str]:
     """SQL of `condense` over tables named connections and dns_queries.
@@ -72,9 +57,9 @@ def merge_sql(bounds: Bounds) -> dict[str, str]:
 
 
 @functools.cache
-def window_sql() -> dict[str, str]:
-    """SQL of `window.join_hours` over tables named as in `schema.TABLES`."""
-    return _sql(window.join_hours(_summaries()))
+def window_sql(name: str) -> dict[str, str]:
+    """SQL of `window.join_hours` for the table `name`, over the table of that name of `schema.TABLES`."""
+    return _sql({name: window.join_hours(name, _summaries()[name])})
 
 
 @functools.cache

@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import ibis
+import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from hopscope.config import Config
 from hopscope.heuristics.base import Window
 from hopscope.records import CONNECTION_SCHEMA, DNS_QUERY_SCHEMA, Batch
-from hopscope.summaries import engine, prepare, schema
+from hopscope.summaries import engine, parts, prepare, schema
 from hopscope.summaries import window as windows
 from hopscope.summaries.merge import BOUNDS, Bounds
+from hopscope.summaries.parts import Summary
 from hopscope.summaries.prepare import HOUR_US
 from hopscope.summaries.seen import Seen
 
@@ -23,9 +24,9 @@ GRACE_US = 600_000_000  # an hour closes this long after its end, by event time
 KNOWN_ROWS = 2_000_000  # names and addresses remembered beyond the hours that are held
 BATCH_ROWS = 100_000  # records that are gathered before they are condensed
 
-_PARTS = 8  # summaries an hour holds before they become one
+PIECE_ROWS = 1_000_000  # rows that are merged or joined at a time, so that the engine's memory is bounded
 
-Summary = dict[str, pa.Table]
+_PARTS = 8  # summaries an hour holds before they become one
 
 
 @dataclass
@@ -84,7 +85,7 @@ class Summaries:
         self._count(connections, queries)
         inputs = {"connections": connections, "dns_queries": queries}
         summary = engine.run(self._con, engine.condense_sql(self._bounds), inputs, schema.TABLES)
-        for hour, part in _by_hour(summary).items():
+        for hour, part in parts.by_hour(summary, self._oldest()).items():
             self._hours.setdefault(hour, []).append(part)
         self._merge(_PARTS)
         self._expire()
@@ -99,29 +100,49 @@ class Summaries:
         end_us = 0 if self._latest_us is None else self._latest_us + 1
         first, last = windows.hours_of(max(end_us - self._config.window.hours * HOUR_US, 0), end_us)
         self._merge(1)
-        held = self.tables()
-        within = {name: t.filter(_between(t["hour"], first, last)) for name, t in held.items()}
-        self.counts.outside = (
-            self.counts.connections
-            + self.counts.dns_queries
-            - sum(n for hour, n in self._records.items() if first <= hour <= last)
-        )
-        self.counts.dropped_legs = (pc.sum(within["leg_buckets"]["rows"]).as_py() or 0) - within["legs"].num_rows
-        backend = ibis.duckdb.connect(**engine.CONFIG)
-        schemas = {**windows.TABLES, "first_seen": windows.FIRST_SEEN}
-        engine.store(backend.con, engine.window_sql(), within, schemas, "window_")
-        engine.store(backend.con, engine.first_seen_sql(), {**held, "known": self._known}, schemas, "window_")
-        tables = {name: backend.table(f"window_{name}") for name in schemas}
-        tables["first_seen"] = tables["first_seen"].select("kind", "value", "first_us")
+        within = [hour for hour in sorted(self._hours) if first <= hour <= last]
+        summary = parts.concat(part for hour in within for part in self._hours[hour])
+        records = self.counts.connections + self.counts.dns_queries
+        self.counts.outside = records - sum(n for hour, n in self._records.items() if first <= hour <= last)
+        self.counts.dropped_legs = parts.total(summary["leg_buckets"]["rows"]) - summary["legs"].num_rows
         start_us = first * HOUR_US
-        history_us = start_us if self._earliest_us is None else self._earliest_us
-        return Window(**tables, start_us=start_us, end_us=end_us, history_us=history_us, vantage=self._config.vantage)
+        return Window(
+            **self._joined(summary, len(within)),
+            start_us=start_us,
+            end_us=end_us,
+            history_us=start_us if self._earliest_us is None else self._earliest_us,
+            vantage=self._config.vantage,
+        )
 
     def tables(self) -> Summary:
         """The summaries of all hours that are held, merged: tables of `schema.TABLES`."""
         self.flush()
         self._merge(1)
-        return _concat([part for hour in sorted(self._hours) for part in self._hours[hour]])
+        return parts.concat(part for hour in sorted(self._hours) for part in self._hours[hour])
+
+    def _joined(self, summary: Summary, hours: int) -> dict[str, ir.Table]:
+        """The window's tables, in a database of their own that lives as long as they do."""
+        tables = {}
+        for name, columns in windows.TABLES.items():
+            if windows.only_drops_the_hour(name, hours):
+                tables[name] = summary[name].drop_columns("hour")
+                continue
+            whose = "host" if name == "legs" else "client"  # every rule groups by it
+            sql = engine.window_sql(name)
+            joined = [
+                engine.run(self._con, sql, {name: piece}, {name: columns})[name]
+                for piece in parts.pieces(summary[name], whose, PIECE_ROWS)
+            ]
+            tables[name] = pa.concat_tables(joined)
+        tables["first_seen"] = self._first_seen(self.tables()).drop_columns("last_us")
+        backend = ibis.duckdb.connect(**engine.CONFIG)
+        for name, table in tables.items():
+            backend.con.register(f"window_{name}", table)
+        return {name: backend.table(f"window_{name}") for name in tables}
+
+    def _first_seen(self, summary: Summary) -> pa.Table:
+        inputs = {"pairs": summary["pairs"], "names": summary["names"], "known": self._known}
+        return engine.run(self._con, engine.first_seen_sql(), inputs, {"first_seen": windows.FIRST_SEEN})["first_seen"]
 
     def _unseen(self, seen: Seen, records: pa.Table) -> pa.Table:
         new = seen.add(records["hour"].to_numpy(), records["hash"].to_numpy())
@@ -146,26 +167,29 @@ class Summaries:
         self._earliest_us = min((*earliest, *_known(self._earliest_us)), default=None)
         self._latest_us = max((*latest, *_known(self._latest_us)), default=None)
 
-    def _merge(self, parts: int) -> None:
-        """Merge the summaries of every hour that has more than `parts`."""
-        many = [hour for hour, held in self._hours.items() if len(held) > parts]
-        if many:
-            together = _concat([part for hour in many for part in self._hours[hour]])
-            merged = engine.run(self._con, engine.merge_sql(self._bounds), together, schema.TABLES)
-            self._hours |= {hour: [part] for hour, part in _by_hour(merged).items()}
+    def _merge(self, at_most: int) -> None:
+        """Merge the summaries of every hour that has more than `at_most`; small hours together."""
+        many = [hour for hour, held in self._hours.items() if len(held) > at_most]
+        while many:
+            together = [many.pop()]
+            size = parts.rows(self._hours[together[0]])
+            while many and (size := size + parts.rows(self._hours[many[-1]])) <= PIECE_ROWS:
+                together.append(many.pop())
+            inputs = parts.concat(part for hour in together for part in self._hours[hour])
+            merged = engine.run(self._con, engine.merge_sql(self._bounds), inputs, schema.TABLES)
+            self._hours |= {hour: [part] for hour, part in parts.by_hour(merged, self._oldest()).items()}
+
+    def _oldest(self) -> int:
+        """The first hour that is held."""
+        return 0 if self._latest_us is None else self._latest_us // HOUR_US - self._config.window.hours
 
     def _expire(self) -> None:
         """Let go of hours that lie too far back; names and addresses in them stay known."""
-        if self._latest_us is None:
-            return
-        oldest = self._latest_us // HOUR_US - self._config.window.hours
-        gone = [hour for hour in self._hours if hour < oldest]
+        oldest = self._oldest()
+        gone = [hour for hour in self._records if hour < oldest]
         if not gone:
             return
-        parts = _concat([part for hour in gone for part in self._hours.pop(hour)])
-        sql = engine.first_seen_sql()
-        known = engine.run(self._con, sql, {**parts, "known": self._known}, {"first_seen": windows.FIRST_SEEN})
-        self._known = known["first_seen"]
+        self._known = self._first_seen(parts.concat(part for hour in gone for part in self._hours.pop(hour, [])))
         if self._known.num_rows > KNOWN_ROWS:
             self.counts.forgotten += self._known.num_rows - KNOWN_ROWS
             order = [("last_us", "descending"), ("kind", "ascending"), ("value", "ascending")]
@@ -177,33 +201,3 @@ class Summaries:
 
 def _known(value: int | None) -> tuple[int, ...]:
     return () if value is None else (value,)
-
-
-def _between(column: pa.ChunkedArray, first: int, last: int) -> pa.ChunkedArray:
-    return pc.and_(pc.greater_equal(column, first), pc.less_equal(column, last))
-
-
-def _concat(parts: list[Summary]) -> Summary:
-    return {
-        name: pa.concat_tables([part[name] for part in parts]) if parts else columns.empty_table()
-        for name, columns in schema.TABLES.items()
-    }
-
-
-def _by_hour(summary: Summary) -> dict[int, Summary]:
-    """The summary cut into its hours; each has all tables, some without rows."""
-    cut: dict[int, Summary] = {}
-    empty = {name: columns.empty_table() for name, columns in schema.TABLES.items()}
-    for name, table in summary.items():
-        hours: NDArray[np.int64] = table["hour"].to_numpy()
-        if not len(hours):
-            continue
-        if hours.min() == hours.max():
-            cut.setdefault(int(hours[0]), dict(empty))[name] = table
-            continue
-        order = np.argsort(hours, kind="stable")
-        table = table.take(pa.array(order))
-        starts = np.flatnonzero(np.diff(hours[order], prepend=hours.min() - 1))
-        for at, end in zip(starts, [*starts[1:], len(hours)], strict=True):
-            cut.setdefault(int(hours[order[at]]), dict(empty))[name] = table.slice(at, end - at)
-    return cut

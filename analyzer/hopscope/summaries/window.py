@@ -44,7 +44,7 @@ def window(
     within = {name: table.filter(table.hour.between(*hours_of(start_us, end_us))) for name, table in summaries.items()}
     seen = first_seen(summaries, known)
     return Window(
-        **join_hours(within),
+        **{name: join_hours(name, within[name]) for name in TABLES},
         first_seen=seen.select("kind", "value", "first_us"),
         start_us=start_us,
         end_us=end_us,
@@ -58,14 +58,18 @@ def hours_of(start_us: int, end_us: int) -> tuple[int, int]:
     return start_us // HOUR_US, max(start_us, end_us - 1) // HOUR_US
 
 
-def join_hours(summaries: Mapping[str, ir.Table]) -> dict[str, ir.Table]:
-    """The tables of TABLES over all hours of `summaries`.
+def join_hours(name: str, summary: ir.Table) -> ir.Table:
+    """The table `name` of TABLES over all hours of `summary`.
 
     Sums, floors and sets are those of the whole window; samples and starts are what each hour kept, so
     that a busy hour doesn't push out a quiet one.
     """
-    joined = {name: merge.reduce(name, summaries[name], hours=False) for name in merge.RULES if name in TABLES}
-    return {**joined, "legs": relaying(summaries["legs"])}
+    return relaying(summary) if name == "legs" else merge.reduce(name, summary, hours=False)
+
+
+def only_drops_the_hour(name: str, hours: int) -> bool:
+    """Whether joining that many hours does nothing to the table but drop its `hour`."""
+    return name != "legs" and (hours <= 1 or merge.RULES[name].every_hour)
 
 
 def relaying(legs: ir.Table) -> ir.Table:

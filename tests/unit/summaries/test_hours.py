@@ -132,6 +132,18 @@ class TestWindow:
         for table in ("samples", "starts"):
             assert getattr(window, table).count().to_pyarrow().as_py() == held[table].num_rows
 
+    def test_is_the_same_when_it_is_joined_piece_by_piece(self, monkeypatch):
+        whole = generate.batch(300, seed=8, hours=4, clients=6, servers=8)
+        windows_made = []
+        for rows in (hours.PIECE_ROWS, 70):
+            monkeypatch.setattr(hours, "PIECE_ROWS", rows)
+            summaries = Summaries(config(), batch_rows=200)
+            for piece in generate.pieces(whole, 100):
+                summaries.add(piece)
+            window = summaries.window()
+            windows_made.append({name: getattr(window, name).to_pyarrow() for name in (*windows.TABLES, "first_seen")})
+        assert_same(*windows_made)
+
     def test_does_not_change_when_records_come_later(self):
         summaries = Summaries(config())
         add(summaries, connection("A", T))
