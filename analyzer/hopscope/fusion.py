@@ -24,7 +24,7 @@ from hopscope.heuristics.base import EVIDENCE, Window
 
 # Heuristics of one group look at one thing; together they weigh no more than the cap, in decibans.
 CAPS: dict[str, float] = {
-    "gap": 35.0,  # the same delay, seen by several messages
+    "gap": 38.0,  # the same delay, seen by several messages, and by several clients
     "rhythm": 10.0,  # from the lab; ordinary agents are as regular
     "naming": 10.0,
     "session": 8.0,  # chat and administrators look the same

@@ -46,7 +46,7 @@ class Settings:
 
 
 FACTS = (
-    Fact("connections", "connections", "connections in the regular stretch"),
+    Fact("connections", "connections", "calls in the regular stretch: connections, or exchanges of a session"),
     Fact("interval_s", "s", "median interval between calls"),
     Fact("spread", "", "MAD of the intervals over their median; 0 like clockwork, 0.25 for 50 % jitter"),
     Fact("skew", "", "Bowley skewness of the intervals; 0 symmetric"),
@@ -61,6 +61,8 @@ FACTS = (
 @dataclass(frozen=True)
 class Cadence:
     """Does a client of ours call this destination like clockwork?
+
+    Calls are connections, and in sessions kept open the times at which the client breaks its silence.
 
     Formula: connections closer together than `burst_share` of the upper quartile interval are one call.
     Stretches of calls between sleeps and between changes of mode are judged each, and the best one counts.
@@ -110,7 +112,7 @@ class Cadence:
         sizes = facts["size_spread"]
         alike = "" if sizes is None else f", sizes within {100 * sizes:.0f} %"
         return (
-            f"{facts['connections']} connections, one every {_duration(facts['interval_s'])}"
+            f"{facts['connections']} calls, one every {_duration(facts['interval_s'])}"
             f" give or take {100 * facts['spread']:.0f} %{alike}"
         )
 
@@ -192,11 +194,12 @@ def _candidates(window: Window, settings: Settings) -> pa.Table:
         return ibis.window(group_by=list(SCOPES[scope]))
 
     def many(scope: str) -> Any:
-        return p.connections.sum().over(per(scope)) > settings.min_intervals
+        return p.calls.sum().over(per(scope)) > settings.min_intervals
 
     def differ(value: Any, scope: str) -> Any:
         return value.max().over(per(scope)) != value.min().over(per(scope))
 
+    p = join(p.select(*PAIR), window.starts.group_by(list(PAIR)).agg(calls=window.starts.count()))
     p = p.select(
         *PAIR,
         in_name=p.name.notnull() & many("name"),
@@ -208,6 +211,8 @@ def _candidates(window: Window, settings: Settings) -> pa.Table:
     p = join(p, first.group_by(list(PAIR)).agg(open_s=first.duration.median()))
     s = window.starts.rename({f"_{k}": k for k in PAIR})
     joined = s.inner_join(p, [s[f"_{k}"].identical_to(p[k]) for k in PAIR])
+    # an exchange in a session kept open has no bytes of its own and keeps nothing else open
+    joined = joined.mutate(open_s=joined.orig_bytes.isnull().ifelse(0.0, joined.open_s))
     return joined.select(
         *PAIR, "ts_us", "uid", "orig_bytes", "open_s", "in_name", "in_service", "in_address"
     ).to_pyarrow()

@@ -98,7 +98,7 @@ class PathGap:
         rows = _measures(window)
         gaps = {k: numbers(rows, k) - numbers(rows, "hop_rtt_ms") for k in MEASURES}
         counts = {k: np.nan_to_num(numbers(rows, f"{k}_n")) for k in gaps}
-        spreads = {k: numbers(rows, f"{k}_spread") / np.maximum(gaps[k], 1.0) for k in ("first", "close")}
+        spreads = {k: numbers(rows, f"{k}_spread") / np.maximum(gaps[k], 1.0) for k in ("first", "close", "finished")}
         decibans, pattern = judge(gaps, counts, spreads, settings)
         distance, spread = _distance(gaps, counts, rows, pattern)
         values = {
@@ -138,7 +138,11 @@ def judge(
 
     hello_far = (hello >= s.floor_ms) & ((counts["hello"] >= s.min_samples) | replies_ok)
     slow_to_greet = hello_far & (later < np.maximum(s.floor_ms, s.think_ratio * hello))
-    below_tls = hello_far & (later >= np.maximum(s.floor_ms, s.think_ratio * hello))
+    # Finished is answered without thinking: steady and late, it tells of distance whatever the hello took
+    finished_far = (gaps["finished"] >= s.floor_ms) & (counts["finished"] >= s.min_samples)
+    finished_far &= spreads["finished"] <= s.steady
+    below_tls = hello_far & (finished_far | (later >= np.maximum(s.floor_ms, s.think_ratio * hello)))
+    slow_to_greet &= ~below_tls
     hello_only = hello_far & np.isnan(later)
     first_far = (first >= s.floor_ms) & ((counts["first"] >= s.min_samples) | replies_ok)
     dialled = first_far & (reply >= s.floor_ms) & (ratio_first >= s.dial_low) & (ratio_first <= s.dial_high)

@@ -95,7 +95,7 @@ def _requests(window: Window, settings: Settings) -> pa.Table:
     kinds = sets.filter(sets.kind == "proxy_protocol")
     # a pair that speaks several is told by one of them
     asked = kinds.group_by(list(PAIR)).agg(protocol=kinds.value.max(), asked=kinds.connections.sum())
-    granted = sets.filter(sets.kind == "proxy_accepted")
+    granted = sets.filter(sets.kind == "proxy_accepted", sets.value == "true")
     granted = granted.group_by(list(PAIR)).agg(accepted=granted.connections.sum())
     aims = sets.filter(sets.kind == "proxy_target")
     targets = aims.group_by(list(PAIR)).agg(targets=aims.value.collect())

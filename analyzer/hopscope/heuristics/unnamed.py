@@ -22,7 +22,7 @@ class Settings:
 
     hop_rate: float = setting(0.5, "fraction", "share of hops that are reached by bare address")
     usual_rate: float = setting(0.06, "fraction", "ordinary destinations without an answer, in general")
-    usual_weight: float = setting(50.0, "destinations", "destinations of the window that outweigh it")
+    usual_weight: float = setting(200.0, "destinations", "destinations of the window that outweigh it")
     blind_rate: float = setting(0.5, "fraction", "share without answers from which DNS is taken as not seen")
     most_db: float = setting(10.0, "decibans", "the most that this evidence weighs")
 

@@ -15,6 +15,7 @@ PAIR: tuple[str, ...] = ("sensor", "client", "server", "port", "proto", "name")
 SAMPLE_ROWS = 64  # connections kept per pair and hour, those with the least hash
 FLOOR_ROWS = 8  # least values kept per pair, hour and measure
 START_ROWS = 256  # first connection starts kept per pair and hour, in order
+SESSION_CALLS = 6  # calls within one segment of a connection from which they count as starts of their own
 SET_ROWS = 16  # least hashes kept per pair, hour and kind; one more tells that there were more
 RHYTHM_SECONDS = 60  # the fixed grid of the count vector
 LEG_ROWS = 20_000  # leg rows kept per host and hour; whole 10-second buckets drop beyond
@@ -46,11 +47,12 @@ TABLES: dict[str, pa.Schema] = {
         ("replies", _I), ("pause", _F), ("close_rtt", _F), ("first_speaker", _T), ("first_len", _I), ("first_bits", _F),
         ("first_printable", _F), ("first_run", _I), ("first_head_printable", _B), ("tls_sizes", pa.list_(pa.int32())),
     ]),
-    # least values with their uid; measures: tcp_rtt, client_rtt, hello_rtt, first_reply, reply_p10
+    # least values with their uid; measures: tcp_rtt, client_rtt, hello_rtt, finished_rtt, first_reply, reply_p10
     "floors": pa.schema([*_KEY, ("hour", _I), ("measure", _T), ("value_us", _I), ("uid", _T)]),
     # connections per minute; merges by sum
     "rhythm": pa.schema([*_KEY, ("hour", _I), ("slot", _I), ("connections", _I)]),
-    # first starts in order; merges by union, START_ROWS rows of least (ts_us, uid)
+    # first starts of connections in order, and of exchanges in sessions kept open (bytes null);
+    # merges by union, START_ROWS rows of least (ts_us, uid)
     "starts": pa.schema([*_KEY, ("hour", _I), ("ts_us", _I), ("uid", _T), ("orig_bytes", _I), ("resp_bytes", _I)]),
     # kinds: service, ja4, server_hello, cert_sha256, cert_subject, ssh_host_key, ssh_server, alpn, user_agent,
     # proxy_protocol, proxy_target, proxy_accepted, leaked_far_end; merges by union, SET_ROWS + 1 of least hash

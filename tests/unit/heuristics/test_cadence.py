@@ -48,7 +48,7 @@ def test_a_beacon_is_found_and_explained() -> None:
     assert row["spread"] == pytest.approx(0.05, abs=0.03)
     assert (row["server"], row["port"], row["proto"], row["name"]) == ("203.0.113.9", 443, "tcp", None)
     assert len(row["uids"]) == 10
-    assert HEURISTIC.sentence(row).startswith("31 connections, one every 1.0 min") or "59." in HEURISTIC.sentence(row)
+    assert HEURISTIC.sentence(row).startswith("31 calls, one every 1.0 min") or "59." in HEURISTIC.sentence(row)
 
 
 @pytest.mark.parametrize("seed", range(20))
