@@ -18,6 +18,7 @@ EPOCH_US = 1_700_000_000_000_000  # 2023-11-14 22:13:20 UTC, 13 minutes into an 
 
 _SERVICES = ("ssl", "http", "ssh", "dns", "ssl,http2", "socks,ssl", None)
 _STATES = ("SF", "S0", "REJ", "RSTO", "RSTR", "S1", "OTH", "SH")
+_RESUMED = (None, [0.5, -2.25], [1.0], [1.5, -1.75, 3.0, 4.5, -5.0, 6.0, 7.5, 9.0, 10.5], [])
 _STATE_ODDS = (0.72, 0.08, 0.05, 0.03, 0.03, 0.05, 0.03, 0.01)
 
 
@@ -138,7 +139,7 @@ def _connections(
         "cert_sha256": _texts("ab", server * 7919).take(pa.array(row, mask=server[row] % 3 != 0)),
         "proxy_target": _pick(rng, m, (None, "Far.example:443", "[2001:db8::9]:8080"), (0.98, 0.01, 0.01)),
         "tls_sizes": pa.array([None, [517, -1200, 80], [320, -900]]).take(pa.array(rng.integers(0, 3, m))),
-        "on_starts": pa.array([None, [0.5, -2.25], [1.0]]).take(pa.array(rng.integers(0, 3, m))),
+        "on_starts": pa.array(_RESUMED).take(pa.array(rng.integers(0, len(_RESUMED), m))),
     }  # fmt: skip
     for side, total in zip(("orig", "resp"), bytes_, strict=True):
         upto, before = share(total, length), share(total, began)

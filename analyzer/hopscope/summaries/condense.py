@@ -90,7 +90,8 @@ def _starts(c: ir.Table) -> ir.Table:
     columns = schema.TABLES["starts"].names
     first = c.filter(c.seg == 0).select(*columns)
     # a session that is kept open calls without new connections: each time the originator breaks its silence
-    asked = c.mutate(calls=c.on_starts.filter(lambda at: at > 0))
+    asked = c.filter(c.on_starts.length() >= schema.SESSION_CALLS)
+    asked = asked.mutate(calls=asked.on_starts.filter(lambda at: at.between(0, _SANE_SECONDS) & (at != 0)))
     kept = asked.filter(asked.calls.length() >= schema.SESSION_CALLS)
     each = kept.select(*PAIR, "hour", "ts_us", "uid", at=kept.calls.unnest())
     nothing = ibis.null("int64")

@@ -116,6 +116,16 @@ class TestRhythmAndStarts:
         starts = tables(rows, bounds=Bounds(starts=3))["starts"]
         assert {(s["ts_us"], s["uid"]) for s in starts} == {(T, "C2"), (T + 1, "C3"), (T + 1, "C4")}
 
+    def test_the_calls_of_a_session_kept_open_are_starts_without_bytes(self):
+        calls = [10.0, -10.5, 20.0, 30.0, -30.5, 40.0, 50.0, 60.0]
+        rows = [
+            connection("C1", seg=1, on_starts=calls),
+            connection("C2", on_starts=calls[:-1]),  # five calls are no rhythm
+            connection("C3", seg=1, on_starts=[float("nan")] * 9),
+        ]
+        starts = {(s["uid"], s["ts_us"], s["orig_bytes"]) for s in tables(rows)["starts"]}
+        assert starts == {("C2", T, 100)} | {("C1", T + s * 1_000_000, None) for s in (10, 20, 30, 40, 50, 60)}
+
 
 class TestSets:
     def test_hold_each_value_with_its_connections(self):
