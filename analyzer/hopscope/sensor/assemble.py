@@ -21,7 +21,6 @@ _PROTO = np.array(["", "tcp", "udp", "icmp", "unknown_transport"])
 _STATES = pa.array(emit.STATES)
 _TRANSPORTS = pa.array(_PROTO)
 _SPEAKERS = pa.array([None, "orig", "resp"])
-_NOTHING = dissect.Facts()
 _SAID = (
     "sni", "alpn", "tls_version", "ja4", "server_hello", "cert_subject", "cert_issuer", "cert_sha256",
     "cert_self_signed", "resumed", "ssh_client", "ssh_server", "ssh_host_key", "http_host", "http_method",
@@ -33,8 +32,9 @@ _COUNTS = (
     "resp_ip_bytes", "missed_bytes", "seg_orig_pkts", "seg_resp_pkts",
 )  # fmt: skip
 
-# hello_rtt in ns, -1 when unknown, and the facts
-Said = tuple[dissect.Facts, int]
+Said = tuple[dissect.Facts, int]  # and hello_rtt in ns, -1 when unknown
+
+_SILENT: Said = (dissect.Facts(), -1)
 
 
 class Assembler:
@@ -67,88 +67,115 @@ class Assembler:
 
     def _piece(self, rows: Rows) -> _Piece:
         """Dissect, and keep the rows that become records."""
-        kinds, serials = rows.out["kind"], rows.out["serial"].tolist()
+        kinds = rows.out["kind"]
         said: list[Said] = []
         services: list[str | None] = []
         parents: list[list[tuple[int, int]] | None] = []
-        with_bytes, dns_port = rows.out["content"].tolist(), rows.out["dns"].tolist()
-        raw = memoryview(rows.bytes)
-        for i, kind in enumerate(kinds.tolist()):
-            serial = serials[i]
-            if with_bytes[i]:
-                facts = self._dissect(rows, i, raw)
-                if kind != emit.FINAL:
+        contents = _Contents(rows)
+        for i, (kind, serial, content, is_dns) in enumerate(
+            zip(kinds.tolist(), *(rows.out[c].tolist() for c in ("serial", "content", "dns")), strict=True)
+        ):
+            final = kind == emit.FINAL
+            if content:
+                facts = self._dissect(contents, i)
+                if not final:
                     self._said[serial] = facts
-            elif kind == emit.FINAL:
-                facts = self._said.pop(serial, (_NOTHING, -1)) if self._said else (_NOTHING, -1)
+            elif self._said:
+                facts = (self._said.pop if final else self._said.get)(serial, _SILENT) or _SILENT
             else:
-                facts = self._said.get(serial, (_NOTHING, -1))
+                facts = _SILENT
             if kind == emit.CONTENT:
                 continue
-            service = ",".join(facts[0].services) or None
-            if kind == emit.FINAL:
-                is_dns, _ = self._dns.ended(serial)
-                if is_dns and dns_port[i]:
-                    service = "dns"
-                parents.append(self._parents.pop(serial, None) if self._parents else None)
-            else:
-                parents.append(self._parents.get(serial))
             said.append(facts)
-            services.append(service)
-        kept = kinds != emit.CONTENT
-        return _Piece(rows.out[kept], rows, said, services, parents)
+            parents.append((self._parents.pop if final else self._parents.get)(serial, None) if self._parents else None)
+            if final and self._dns.ended(serial) and is_dns:
+                services.append("dns")
+            else:
+                services.append(",".join(facts[0].services) or None)
+        return _Piece(rows.out[kinds != emit.CONTENT], rows, said, services, parents)
 
-    def _dissect(self, rows: Rows, i: int, raw: memoryview) -> Said:
-        row = rows.out[i]
-        orig_at, resp_at, marks_at = int(row["orig_at"]), int(row["resp_at"]), int(row["marks_at"])
-        orig_marks, resp_marks = int(row["orig_marks"]), int(row["resp_marks"])
-        ports = int(row["o_port"]), int(row["r_port"])
-        if row["transport"] == emit.TCP:
-            orig = bytes(raw[orig_at : orig_at + row["orig_len"]])
-            resp = bytes(raw[resp_at : resp_at + row["resp_len"]])
-            facts = dissect.tcp(orig, resp, *ports, bool(row["partial"]))
-            marks = rows.longs[marks_at : marks_at + 2 * (orig_marks + resp_marks)].reshape(-1, 2)
+    def _dissect(self, contents: _Contents, i: int) -> Said:
+        if contents.transport[i] == emit.TCP:
+            orig, resp = contents.streams(i)
+            facts = dissect.tcp(orig, resp, contents.o_port[i], contents.r_port[i], bool(contents.partial[i]))
             if "dns" in facts.services:
-                self._dns_stream(row, marks, orig, resp)
+                self._dns_messages(contents, i, contents.dns_stream(i))
             if facts.hello_at is None or facts.server_hello_at is None or facts.flipped:
                 return facts, -1
-            asked = _time_of(marks[:orig_marks], facts.hello_at)
-            answered = _time_of(marks[orig_marks:], facts.server_hello_at)
-            return facts, answered - asked if asked is not None and answered is not None and answered >= asked else -1
-        sizes = rows.longs[marks_at : marks_at + 2 * (orig_marks + resp_marks) : 2].tolist()
-        datagrams, at = [], orig_at
-        for size in sizes:
-            datagrams.append(bytes(raw[at : at + size]))
-            at += size
-        facts = dissect.udp(datagrams[:orig_marks], datagrams[orig_marks:], *ports)
+            asked, answered = contents.times(i)
+            return facts, _between(_time_of(asked, facts.hello_at), _time_of(answered, facts.server_hello_at))
+        sent, received = contents.datagrams(i)
+        facts = dissect.udp([d for _, d in sent], [d for _, d in received], contents.o_port[i], contents.r_port[i])
         if "dns" in facts.services:
-            times = rows.longs[marks_at + 1 : marks_at + 2 * len(sizes) : 2].tolist()
-            self._dns_stream_of(
-                row,
-                [(ts, k < orig_marks, dns.parse(d)) for k, (ts, d) in enumerate(zip(times, datagrams, strict=True))],
-            )
+            self._dns_messages(contents, i, [(ts, dns.parse(d)) for ts, d in sorted(sent + received)])
         return facts, -1
 
-    def _dns_stream(self, row: np.void, marks: NDArray[np.int64], orig: bytes, resp: bytes) -> None:
-        """DNS over TCP: its messages at the times they were complete."""
-        cut = int(row["orig_marks"])
-        found = []
-        for from_orig, stream, mark in ((True, orig, marks[:cut]), (False, resp, marks[cut:])):
-            for message, end in dnstcp.messages(stream):
-                ts = _time_of(mark, end)
-                if ts is not None:
-                    found.append((ts, from_orig, message))
-        self._dns_stream_of(row, found)
-
-    def _dns_stream_of(self, row: np.void, messages: list[tuple[int, bool, dns.DnsMessage | None]]) -> None:
-        (client, _), (resolver, _) = (
-            self._addresses.lookup(row[["version"]].reshape(1)["version"], row[[f"{r}_hi"]].reshape(1)[f"{r}_hi"],
-                                   row[[f"{r}_lo"]].reshape(1)[f"{r}_lo"])[0]
-            for r in "or"
-        )  # fmt: skip
-        messages.sort(key=lambda m: (m[0], not m[1]))
-        key = int(row["serial"]), int(row["uid_a"]), int(row["uid_b"])
+    def _dns_messages(self, contents: _Contents, i: int, messages: list[tuple[int, dns.DnsMessage | None]]) -> None:
+        row = contents.out[i : i + 1]
+        client, resolver = (self._addresses.lookup(row["version"], row[f"{r}_hi"], row[f"{r}_lo"])[0][0] for r in "or")
+        key = int(row["serial"][0]), int(row["uid_a"][0]), int(row["uid_b"][0])
         self._dns.stream(key, client, resolver, messages)
+
+
+Marks = list[tuple[int, int]]  # (stream offset, or size of a datagram; time in ns)
+
+
+class _Contents:
+    """The first bytes that came with rows of the tracker."""
+
+    def __init__(self, rows: Rows) -> None:
+        self.out, self._raw = rows.out, memoryview(rows.bytes)  # type: ignore[arg-type]
+        self._longs: list[int] = rows.longs.tolist()
+        columns = (rows.out[c].tolist() for c in ("transport", "o_port", "r_port", "partial"))
+        self.transport, self.o_port, self.r_port, self.partial = columns
+        self._bytes = rows.out[["orig_at", "orig_len", "resp_at", "resp_len"]].tolist()
+        self._marks = rows.out[["marks_at", "orig_marks", "resp_marks"]].tolist()
+
+    def streams(self, i: int) -> tuple[bytes, bytes]:
+        """The first bytes of both directions of TCP."""
+        orig_at, orig_len, resp_at, resp_len = self._bytes[i]
+        return bytes(self._raw[orig_at : orig_at + orig_len]), bytes(self._raw[resp_at : resp_at + resp_len])
+
+    def times(self, i: int) -> tuple[Marks, Marks]:
+        """When which part of them was there."""
+        at, orig, resp = self._marks[i]
+        pairs = self._longs[at : at + 2 * (orig + resp)]
+        marks = list(zip(pairs[::2], pairs[1::2], strict=True))
+        return marks[:orig], marks[orig:]
+
+    def datagrams(self, i: int) -> tuple[list[tuple[int, bytes]], list[tuple[int, bytes]]]:
+        """The first datagrams of both directions of UDP with their times."""
+        both = []
+        for at, marks in zip((self._bytes[i][0], self._bytes[i][2]), self.times(i), strict=True):
+            found = []
+            for size, ts in marks:
+                found.append((ts, bytes(self._raw[at : at + size])))
+                at += size
+            both.append(found)
+        return both[0], both[1]
+
+    def dns_stream(self, i: int) -> list[tuple[int, dns.DnsMessage | None]]:
+        """The messages of DNS over TCP at the times they were complete, in order of time."""
+        found = []
+        for stream, marks in zip(self.streams(i), self.times(i), strict=True):
+            for message, end in dnstcp.messages(stream):
+                ts = _time_of(marks, end)
+                if ts is not None:
+                    found.append((ts, message))
+        return sorted(found, key=lambda m: m[0])
+
+
+def _time_of(marks: Marks, offset: int) -> int | None:
+    """When the stream was there up to `offset`."""
+    for end, ts in marks:
+        if end >= offset:
+            return ts
+    return None
+
+
+def _between(asked: int | None, answered: int | None) -> int:
+    """Nanoseconds from one to the other, -1 when unknown."""
+    return answered - asked if asked is not None and answered is not None and answered >= asked else -1
 
 
 class _Piece:
@@ -166,12 +193,6 @@ class _Piece:
         self.history = _gather(rows.bytes, out["history_at"], out["letters"])
         self.sizes = _gather(rows.ints, out["sizes_at"], out["sizes"])
         self.on = _gather(rows.floats, out["on_at"], out["on"])
-
-
-def _time_of(marks: NDArray[np.int64], offset: int) -> int | None:
-    """When the stream was complete up to `offset`; marks are (end, ts) in order."""
-    k = int(np.searchsorted(marks[:, 0], offset))
-    return int(marks[k, 1]) if k < marks.shape[0] else None
 
 
 def _gather(values: NDArray[Any], at: NDArray[np.int32], count: NDArray[Any]) -> NDArray[Any]:

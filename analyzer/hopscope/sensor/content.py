@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hopscope.sensor.compiled import kernel
+from hopscope.sensor.compiled import helper
 from hopscope.sensor.state import (
     BLOCK,
     BLOCK_ROWS,
@@ -17,15 +17,11 @@ from hopscope.sensor.state import (
     EARLIES,
     MARKS,
     ORIG_BLOCKS,
-    ORIG_BOUND,
     RESP_BLOCKS,
-    RESP_BOUND,
 )
 
-NEVER = np.int64(1) << 62  # an offset that no stream reaches
 
-
-@kernel
+@helper
 def open_early(t, c):  # type: ignore[no-untyped-def]
     """The row for the connection's first bytes, made on first use; -1 when there is no room."""
     row = np.int64(t.conn[c].early)
@@ -41,19 +37,11 @@ def open_early(t, c):  # type: ignore[no-untyped-def]
         t.starved += 1
         return np.int64(-1)
     t.conn[c].early = row
-    e = t.early[row]
-    e.c_pos, e.s_pos, e.c_start, e.fin_at = 0, 0, 0, -1
-    e.c_from, e.s_from, e.finished_rtt = NEVER, NEVER, -1
-    e.orig_len, e.resp_len, e.orig_stop, e.resp_stop = 0, 0, ORIG_BOUND, RESP_BOUND
-    e.orig_marks, e.resp_marks, e.ticket, e.sizes = 0, 0, 0, 0
-    e.c_have, e.s_have, e.c_state, e.s_state, e.tls, e.tls13 = 0, 0, 0, 0, 0, 0
-    e.tickets, e.fin_wait, e.c_extra = 0, 0, 0
-    for k in range(ORIG_BLOCKS + RESP_BLOCKS):
-        e.block[k] = -1
+    t.early[row] = t.blank_early[0]
     return row
 
 
-@kernel
+@helper
 def free_blocks(t, row):  # type: ignore[no-untyped-def]
     """Give the blocks of first bytes back."""
     for k in range(ORIG_BLOCKS + RESP_BLOCKS):
@@ -64,7 +52,7 @@ def free_blocks(t, row):  # type: ignore[no-untyped-def]
             t.early[row].block[k] = -1
 
 
-@kernel
+@helper
 def _block(t, row, k):  # type: ignore[no-untyped-def]
     """The k-th block of a row, taken when needed; -1 when there is no room."""
     b = np.int64(t.early[row].block[k])
@@ -82,7 +70,7 @@ def _block(t, row, k):  # type: ignore[no-untyped-def]
     return b
 
 
-@kernel
+@helper
 def write(t, row, orig, off, data, at, size):  # type: ignore[no-untyped-def]
     """Keep `size` bytes of data[at:] that stand at stream offset `off`, as far as they are not kept yet."""
     e = t.early[row]
@@ -108,7 +96,7 @@ def write(t, row, orig, off, data, at, size):  # type: ignore[no-untyped-def]
         size -= n
 
 
-@kernel
+@helper
 def shut(t, row, orig, off):  # type: ignore[no-untyped-def]
     """Nothing from stream offset `off` on can be known."""
     e = t.early[row]
@@ -118,7 +106,7 @@ def shut(t, row, orig, off):  # type: ignore[no-untyped-def]
         e.resp_stop = min(np.int64(e.resp_stop), off)
 
 
-@kernel
+@helper
 def extend(t, row, orig, upto, ts):  # type: ignore[no-untyped-def]
     """The stream is contiguous up to offset `upto` since time `ts`."""
     e = t.early[row]
@@ -139,7 +127,7 @@ def extend(t, row, orig, upto, ts):  # type: ignore[no-untyped-def]
                 e.resp_marks += 1
 
 
-@kernel
+@helper
 def byte_at(t, row, orig, off):  # type: ignore[no-untyped-def]
     """The kept byte at a stream offset, -1 when it isn't kept."""
     e = t.early[row]
@@ -149,7 +137,7 @@ def byte_at(t, row, orig, off):  # type: ignore[no-untyped-def]
     return np.int64(-1) if b < 0 else np.int64(t.block[b, off % BLOCK])
 
 
-@kernel
+@helper
 def keep_datagram(t, row, orig, data, at, size, ts):  # type: ignore[no-untyped-def]
     """Keep one of the first datagrams; a block each, the bytes beyond it are left out."""
     e = t.early[row]

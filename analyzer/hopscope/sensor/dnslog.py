@@ -6,8 +6,8 @@ waits for it. What stays unmatched becomes a record when the connection ends.
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +17,8 @@ from hopscope.records import DNS_QUERY_SCHEMA
 from hopscope.sensor.dissect import dns
 from hopscope.sensor.names import Addresses, uids
 
-MOST_OPEN = 50  # transaction ids, and messages of one, that wait in a connection; beyond it the oldest are told
+MOST_OPEN = 100  # messages that wait in a connection for their counterpart; beyond it they are told as they are
+_SMALL = 512  # bytes of a message whose meaning is remembered
 
 Row = tuple[int, int, int, str, str, str | None, str | None, str | None, list[str], list[float], int]
 
@@ -27,6 +28,7 @@ class _Exchange:
     """A query and its answer, either may be missing so far; times in ns, -1 when unknown."""
 
     ts: int
+    id: int
     query: str | None = None
     qtype: str | None = None
     rcode: str | None = None
@@ -43,10 +45,16 @@ class _Connection:
     resolver: str
     whole: bool = False  # a message could be read: it is DNS
     broken: bool = False  # one couldn't
-    flip: bool = False  # the first message was an answer from the originator
-    seen: int = 0
-    queries: dict[int, deque[_Exchange]] = field(default_factory=dict)
-    replies: dict[int, deque[_Exchange]] = field(default_factory=dict)
+    queries: list[_Exchange] = field(default_factory=list)
+    replies: list[_Exchange] = field(default_factory=list)
+
+
+def _parse(body: bytes, port: int) -> dns.DnsMessage | None:
+    """A message by all but its transaction id."""
+    return dns.parse(b"\0\0" + body, port)
+
+
+_same = lru_cache(maxsize=4096)(_parse)  # clients ask for the same names again and again
 
 
 class DnsLog:
@@ -62,41 +70,43 @@ class DnsLog:
         if not rows.shape[0]:
             return
         ends = [self._addresses.lookup(rows["version"], rows[f"{r}_hi"], rows[f"{r}_lo"]) for r in "or"]
-        raw = memoryview(data)
-        for serial, a, b, ts, at, size, port, from_orig, client, resolver in zip(
-            *(rows[c].tolist() for c in ("serial", "uid_a", "uid_b", "ts", "at", "len", "r_port", "from_orig")),
+        raw = memoryview(data)  # type: ignore[arg-type]
+        for serial, a, b, ts, at, size, port, client, resolver in zip(
+            *(rows[c].tolist() for c in ("serial", "uid_a", "uid_b", "ts", "at", "len", "r_port")),
             *ends,
             strict=True,
         ):
             connection = self._open.get(serial)
             if connection is None:
                 connection = self._open[serial] = _Connection(a, b, client[0], resolver[0])
-            if not connection.broken:
-                self._message(connection, ts, dns.parse(bytes(raw[at : at + size]), port), bool(from_orig))
+            if connection.broken or size < 2:
+                continue
+            body = bytes(raw[at + 2 : at + size])
+            message = _same(body, port) if size < _SMALL else _parse(body, port)
+            self._message(connection, ts, raw[at] << 8 | raw[at + 1], message)
 
     def stream(
         self,
         key: tuple[int, int, int],
         client: str,
         resolver: str,
-        messages: list[tuple[int, bool, dns.DnsMessage | None]],
+        messages: list[tuple[int, dns.DnsMessage | None]],
     ) -> None:
-        """Take in the messages (ts, from originator, message) of another connection: (serial, uid)."""
+        """Take in the messages (ts, message) of another connection: `key` is (serial, uid)."""
         serial, a, b = key
         connection = self._open.setdefault(serial, _Connection(a, b, client, resolver))
-        for ts, from_orig, message in messages:
-            self._message(connection, ts, message, from_orig)
+        for ts, message in messages:
+            self._message(connection, ts, message.id if message else 0, message)
 
-    def ended(self, serial: int) -> tuple[bool, bool]:
-        """The connection is over; returns (it was DNS, the originator answered: it is the responder)."""
+    def ended(self, serial: int) -> bool:
+        """The connection is over; returns whether it was DNS."""
         connection = self._open.pop(serial, None)
         if connection is None:
-            return False, False
+            return False
         for waiting in (connection.queries, connection.replies):
-            for queue in waiting.values():
-                for exchange in queue:
-                    self._tell(connection, exchange)
-        return connection.whole and not connection.broken, connection.flip
+            for exchange in waiting:
+                self._tell(connection, exchange)
+        return connection.whole and not connection.broken
 
     def take(self) -> pa.RecordBatch:
         """The records since the last take."""
@@ -125,70 +135,45 @@ class DnsLog:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def _message(self, connection: _Connection, ts: int, message: dns.DnsMessage | None, from_orig: bool) -> None:
-        connection.seen += 1
+    def _message(self, connection: _Connection, ts: int, ident: int, message: dns.DnsMessage | None) -> None:
         if message is None:
             connection.broken = True
             return
-        if connection.seen == 1 and message.response and from_orig:
-            connection.flip = True
         connection.whole = connection.whole or message.whole
         if message.opcode:
             return
         if message.response:
-            self._reply(connection, ts, message)
+            self._reply(connection, ts, ident, message)
         else:
-            self._query(connection, ts, message)
+            self._query(connection, ts, ident, message)
 
-    def _query(self, connection: _Connection, ts: int, message: dns.DnsMessage) -> None:
-        exchange = self._matched(connection.replies, message.id)
-        answered = exchange is not None
-        exchange = exchange or _Exchange(ts)
-        exchange.query, exchange.qtype = message.query, message.qtype
-        if answered:
-            self._tell(connection, exchange)
-        else:
-            self._wait(connection, connection.queries, message.id, exchange)
-
-    def _reply(self, connection: _Connection, ts: int, message: dns.DnsMessage) -> None:
-        exchange = self._matched(connection.queries, message.id)
+    def _query(self, connection: _Connection, ts: int, ident: int, message: dns.DnsMessage) -> None:
+        exchange = _matched(connection.replies, ident)
         if exchange is None:
-            exchange = _Exchange(ts, query=message.owner)
-            self._wait(connection, connection.replies, message.id, exchange)
+            self._wait(connection, connection.queries, _Exchange(ts, ident, message.query, message.qtype))
+            return
+        exchange.query, exchange.qtype = message.query, message.qtype
+        self._tell(connection, exchange)
+
+    def _reply(self, connection: _Connection, ts: int, ident: int, message: dns.DnsMessage) -> None:
+        exchange = _matched(connection.queries, ident)
+        if exchange is None:
+            exchange = _Exchange(ts, ident)
+            self._wait(connection, connection.replies, exchange)
         else:
             exchange.took = ts - exchange.ts
-            if exchange.query is None:
-                exchange.query = message.owner
+        if exchange.query is None:
+            exchange.query = message.owner
         exchange.rcode, exchange.answers, exchange.ttls = message.rcode, message.answers, message.ttls
         if exchange.took >= 0:
             self._tell(connection, exchange)
 
-    @staticmethod
-    def _matched(waiting: dict[int, deque[_Exchange]], ident: int) -> _Exchange | None:
-        queue = waiting.get(ident)
-        if queue is None:
-            return None
-        exchange = queue.popleft()
-        if not queue:
-            del waiting[ident]
-        return exchange
-
-    def _wait(
-        self, connection: _Connection, waiting: dict[int, deque[_Exchange]], ident: int, exchange: _Exchange
-    ) -> None:
-        queue = waiting.get(ident)
-        if queue is None:
-            if len(waiting) > MOST_OPEN:
-                for old in waiting.values():
-                    for unmatched in old:
-                        self._tell(connection, unmatched)
-                waiting.clear()
-            queue = waiting[ident] = deque()
-        elif len(queue) > MOST_OPEN:
-            for unmatched in queue:
+    def _wait(self, connection: _Connection, waiting: list[_Exchange], exchange: _Exchange) -> None:
+        if len(waiting) >= MOST_OPEN:
+            for unmatched in waiting:
                 self._tell(connection, unmatched)
-            queue.clear()
-        queue.append(exchange)
+            waiting.clear()
+        waiting.append(exchange)
 
     def _tell(self, connection: _Connection, x: _Exchange) -> None:
         if x.query is None and x.rcode is None:
@@ -197,3 +182,11 @@ class DnsLog:
             x.ts, connection.uid_a, connection.uid_b, connection.client, connection.resolver,
             x.query, x.qtype, x.rcode, x.answers, x.ttls, x.took,
         ))  # fmt: skip
+
+
+def _matched(waiting: list[_Exchange], ident: int) -> _Exchange | None:
+    """The oldest that waits under this transaction id, taken off."""
+    for k, exchange in enumerate(waiting):
+        if exchange.id == ident:
+            return waiting.pop(k)
+    return None

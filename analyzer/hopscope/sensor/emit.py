@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from hopscope.sensor import content, stream, timing
-from hopscope.sensor.compiled import kernel
+from hopscope.sensor import content, history, stream, timing
+from hopscope.sensor.compiled import helper
+from hopscope.sensor.history import FLIPPED, SYN
 from hopscope.sensor.state import (
     BLOCK,
     HISTORY,
@@ -24,11 +25,13 @@ from hopscope.sensor.state import (
 from hopscope.sensor.stream import CLOSED, ESTABLISHED, INACTIVE, PARTIAL, RESET, SYN_ACK_SENT, SYN_SENT
 from hopscope.sensor.table import remove
 
-FINAL, SEGMENT, CONTENT = 0, 1, 2  # OUT.kind
+FINAL, SEGMENT, CONTENT = np.int64(0), np.int64(1), np.int64(2)  # OUT.kind
 TCP, UDP, ICMP, OTHER = 1, 2, 3, 4  # CONN.kind, OUT.transport
 
 STATES = ("S0", "S1", "SF", "REJ", "S2", "S3", "RSTO", "RSTR", "RSTOS0", "RSTRH", "SH", "SHR", "OTH")
 _S0, _S1, _SF, _REJ, _S2, _S3, _RSTO, _RSTR, _RSTOS0, _RSTRH, _SH, _SHR, _OTH = range(13)
+
+_NO_RESET = tuple(np.uint8(ord(x)) for x in "HAFGIQ")  # of the originator's letters, between SYN and RST
 
 SEGMENT_NS = 300_000_000_000  # the grid of segments
 
@@ -37,7 +40,7 @@ ROW_BYTES = HISTORY + ORIG_BOUND + RESP_BOUND
 ROW_LONGS = 2 * MARKS * 2
 
 
-@kernel
+@helper
 def room(t, rows):  # type: ignore[no-untyped-def]
     """There is room for that many rows."""
     return (
@@ -49,29 +52,29 @@ def room(t, rows):  # type: ignore[no-untyped-def]
     )
 
 
-@kernel
+@helper
 def _reset_before_answer(conn):  # type: ignore[no-untyped-def]
     r"""The history matches ^?S[^HAFGIQ]*R.* (a SYN, then a RST, nothing else of the originator's between)."""
     n = np.int64(conn.letters)
-    k = np.int64(1) if n and conn.history[0] == ord("^") else np.int64(0)
-    if k >= n or conn.history[k] != ord("S"):
+    k = np.int64(1) if n and conn.history[0] == FLIPPED else np.int64(0)
+    if k >= n or conn.history[k] != SYN:
         return False
     for j in range(k + 1, n):
         letter = conn.history[j]
-        if letter == ord("R"):
+        if letter == history.RESET:
             return True
-        if letter in (ord("H"), ord("A"), ord("F"), ord("G"), ord("I"), ord("Q")):
+        if letter in _NO_RESET:
             return False
     return False
 
 
-@kernel
+@helper
 def tcp_state(t, c, o, r, orig_bytes, resp_bytes):  # type: ignore[no-untyped-def]
     """Zeek's conn_state of a TCP connection."""
     os, rs = t.end[o].state, t.end[r].state
-    o_quiet, r_quiet = os == INACTIVE or os == PARTIAL, rs == INACTIVE or rs == PARTIAL
+    o_quiet, r_quiet = os in (INACTIVE, PARTIAL), rs in (INACTIVE, PARTIAL)
     if rs == RESET:
-        if os == SYN_SENT or os == SYN_ACK_SENT or (os == RESET and orig_bytes == 0 and resp_bytes == 0):
+        if os in (SYN_SENT, SYN_ACK_SENT) or (os == RESET and orig_bytes == 0 and resp_bytes == 0):
             return _REJ
         return _RSTRH if o_quiet else _RSTR
     if os == RESET:
@@ -89,7 +92,7 @@ def tcp_state(t, c, o, r, orig_bytes, resp_bytes):  # type: ignore[no-untyped-de
     return _S1 if os == ESTABLISHED and rs == ESTABLISHED else _OTH
 
 
-@kernel
+@helper
 def _bytes_out(t, block, n):  # type: ignore[no-untyped-def]
     at = t.bytes
     for k in range(n):
@@ -97,7 +100,7 @@ def _bytes_out(t, block, n):  # type: ignore[no-untyped-def]
     t.bytes = at + n
 
 
-@kernel
+@helper
 def _first_bytes(t, c, out):  # type: ignore[no-untyped-def]
     """Hand the first bytes over; they are not collected any more."""
     conn = t.conn[c]
@@ -134,7 +137,21 @@ def _first_bytes(t, c, out):  # type: ignore[no-untyped-def]
     content.free_blocks(t, row)
 
 
-@kernel
+@helper
+def ends_of(row, conn):  # type: ignore[no-untyped-def]
+    """The connection's name and ends, by their roles."""
+    row.uid_a, row.uid_b = conn.uid_a, conn.uid_b
+    if conn.flip:
+        row.o_hi, row.o_lo = conn.b_hi, conn.b_lo
+        row.r_hi, row.r_lo = conn.a_hi, conn.a_lo
+        row.o_port, row.r_port = conn.b_port, conn.a_port
+    else:
+        row.o_hi, row.o_lo = conn.a_hi, conn.a_lo
+        row.r_hi, row.r_lo = conn.b_hi, conn.b_lo
+        row.o_port, row.r_port = conn.a_port, conn.b_port
+
+
+@helper
 def _volume(t, c, out, orig_bytes, resp_bytes):  # type: ignore[no-untyped-def]
     """Bytes and packets, of the connection so far and of this segment."""
     conn = t.conn[c]
@@ -152,19 +169,18 @@ def _volume(t, c, out, orig_bytes, resp_bytes):  # type: ignore[no-untyped-def]
         out.seg_orig_bytes = max(orig_bytes - conn.seg_orig_bytes, 0)
         out.seg_resp_bytes = max(resp_bytes - conn.seg_resp_bytes, 0)
         conn.seg_orig_bytes, conn.seg_resp_bytes = orig_bytes, resp_bytes
-    else:
-        out.duration, out.orig_bytes, out.resp_bytes, out.seg_orig_bytes, out.seg_resp_bytes = -1, -1, -1, -1, -1
 
 
-@kernel
+@helper
 def _timing(t, c, out):  # type: ignore[no-untyped-def]
     conn = t.conn[c]
-    clean = conn.syns == 1 and conn.synacks == 1 and conn.synack_at >= conn.syn_at
-    out.tcp_rtt = conn.synack_at - conn.syn_at if clean else -1
-    known = conn.synacks == 1 and conn.ack_at >= 0
-    out.client_rtt = conn.ack_at - conn.synack_at if known else -1
-    paused = conn.ack_at >= 0 and conn.orig_at >= conn.ack_at
-    out.pause = conn.orig_at - conn.ack_at if paused else -1
+    if conn.syns == 1 and conn.synacks == 1 and conn.synack_at >= conn.syn_at:
+        out.tcp_rtt = conn.synack_at - conn.syn_at
+    if conn.ack_at >= 0:
+        if conn.synacks == 1:
+            out.client_rtt = conn.ack_at - conn.synack_at
+        if conn.orig_at >= conn.ack_at:
+            out.pause = conn.orig_at - conn.ack_at
     out.first_reply, out.close_rtt = conn.first_reply, conn.close_rtt
     out.replies = conn.replies
     out.reply_p10 = timing.tenth(t, c)
@@ -173,7 +189,7 @@ def _timing(t, c, out):  # type: ignore[no-untyped-def]
     out.first_bits, out.first_printable = conn.first_bits, conn.first_printable
 
 
-@kernel
+@helper
 def put(t, c, kind, seg_end):  # type: ignore[no-untyped-def]
     """Write a row about the connection as it stands; the caller knows that there is room."""
     conn = t.conn[c]
@@ -182,20 +198,11 @@ def put(t, c, kind, seg_end):  # type: ignore[no-untyped-def]
     out = t.out[n]
     o = 2 * c + np.int64(conn.flip)
     r = o ^ 1
-    out.kind, out.serial, out.ts, out.seg, out.seg_end = kind, conn.serial, conn.start, conn.seg, seg_end
-    out.uid_a, out.uid_b, out.proto, out.version, out.transport = (
-        conn.uid_a,
-        conn.uid_b,
-        conn.proto,
-        conn.version,
-        conn.kind,
-    )
-    if conn.flip:
-        out.o_hi, out.o_lo, out.o_port, out.r_hi, out.r_lo = conn.b_hi, conn.b_lo, conn.b_port, conn.a_hi, conn.a_lo
-        out.r_port = conn.a_port
-    else:
-        out.o_hi, out.o_lo, out.o_port, out.r_hi, out.r_lo = conn.a_hi, conn.a_lo, conn.a_port, conn.b_hi, conn.b_lo
-        out.r_port = conn.b_port
+    t.out[n] = t.blank_out[0]
+    out.kind, out.seg_end = kind, seg_end
+    out.serial, out.ts, out.seg = conn.serial, conn.start, conn.seg
+    out.proto, out.version, out.transport = conn.proto, conn.version, conn.kind
+    ends_of(out, conn)
     if conn.kind == TCP:
         orig_bytes, resp_bytes = stream.size(t, o), stream.size(t, r)
         out.state = tcp_state(t, c, o, r, orig_bytes, resp_bytes)
@@ -212,8 +219,7 @@ def put(t, c, kind, seg_end):  # type: ignore[no-untyped-def]
     for k in range(conn.letters):
         t.out_bytes[t.bytes + k] = conn.history[k]
     t.bytes += np.int64(conn.letters)
-    out.finished_rtt, out.sizes, out.sizes_at = -1, 0, t.ints
-    out.content, out.orig_len, out.resp_len, out.orig_marks, out.resp_marks = 0, 0, 0, 0, 0
+    out.sizes_at = t.ints
     if conn.early >= 0:
         e = t.early[conn.early]
         out.finished_rtt, out.sizes = e.finished_rtt, e.sizes
@@ -231,21 +237,21 @@ def put(t, c, kind, seg_end):  # type: ignore[no-untyped-def]
     out.on = t.floats - np.int64(out.on_at)
 
 
-@kernel
+@helper
 def put_segment(t, c, ts):  # type: ignore[no-untyped-def]
     """The segment that was open when a packet of time `ts` came beyond it has ended."""
     conn = t.conn[c]
-    put(t, c, np.int64(SEGMENT), conn.seg_end)
+    put(t, c, SEGMENT, conn.seg_end)
     timing.free_on_starts(t, c)
     conn.seg = (ts - conn.start) // SEGMENT_NS
     conn.seg_end = conn.start + (np.int64(conn.seg) + 1) * SEGMENT_NS
 
 
-@kernel
+@helper
 def end(t, c):  # type: ignore[no-untyped-def]
     """The connection is over: its last row, and its slot is free."""
     conn = t.conn[c]
-    put(t, c, np.int64(FINAL), max(conn.last, conn.start))
+    put(t, c, FINAL, max(conn.last, conn.start))
     timing.free_on_starts(t, c)
     timing.free_replies(t, c)
     stream.drop_holes(t, 2 * c)

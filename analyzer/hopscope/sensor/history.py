@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from hopscope.sensor.compiled import kernel
+from hopscope.sensor.compiled import helper
 from hopscope.sensor.state import HISTORY
 
 # bits of CONN.seen; the responder's stand 16 higher
-SYN_BIT, FIN_BIT, RST_BIT, FIN_RST_BIT, DATA_BIT, ACK_BIT, MULTI_BIT = 0x1, 0x2, 0x4, 0x8, 0x10, 0x20, 0x40
+# (constants that are arguments are np.int64: numba would compile the function anew for each plain int)
+SYN_BIT, FIN_BIT, RST_BIT, FIN_RST_BIT, DATA_BIT, ACK_BIT, MULTI_BIT = (np.int64(1 << k) for k in range(7))
+ACKED, CORRUPT, DATA, FINISHED, HANDSHAKE, INCONSISTENT, MULTI, RESET, SYN, AGAIN, ZERO_WINDOW, GAP = (
+    np.int64(ord(letter)) for letter in "ACDFHIQRSTWG"
+)
+FLIPPED = np.int64(ord("^"))
 
 _FIN, _SYN, _RST, _ACK = 1, 2, 4, 16
 
 
-@kernel
+@helper
 def add(t, c, letter):  # type: ignore[no-untyped-def]
     """Append a letter; letters beyond the room are dropped."""
     conn = t.conn[c]
@@ -23,30 +28,30 @@ def add(t, c, letter):  # type: ignore[no-untyped-def]
         conn.letters = n + 1
 
 
-@kernel
+@helper
 def scaled(threshold):  # type: ignore[no-untyped-def]
     """The count at which a repeated letter is written next: 1, 10, 100 ..."""
     return min(np.int64(threshold) * 10, np.int64(1_000_000_000))
 
 
-@kernel
+@helper
 def flip(t, c):  # type: ignore[no-untyped-def]
     """Originator and responder change roles."""
     conn = t.conn[c]
     conn.flip ^= 1
     conn.packet_seen = (conn.packet_seen & 1) << 1 | conn.packet_seen >> 1
     conn.partial = 0
-    add(t, c, ord("^"))
+    add(t, c, FLIPPED)
 
 
-@kernel
+@helper
 def check(t, c, e, bit, letter):  # type: ignore[no-untyped-def]
     """Write the letter if it is this direction's first; True when it isn't."""
     conn = t.conn[c]
-    if (letter == ord("A") or letter == ord("D")) and conn.letters == 1 and conn.history[0] == ord("H"):
+    if letter in (ACKED, DATA) and conn.letters == 1 and conn.history[0] == HANDSHAKE:
         # It began with a SYN-ACK; traffic that follows says the SYN was missed, not that it was a scan.
         flip(t, c)
-        conn.history[0], conn.history[1] = ord("^"), ord("h")
+        conn.history[0], conn.history[1] = FLIPPED, HANDSHAKE + 32
         conn.letters = 2
         conn.packet_seen |= 1
     if (e & 1) != conn.flip:
@@ -59,13 +64,13 @@ def check(t, c, e, bit, letter):  # type: ignore[no-untyped-def]
     return False
 
 
-@kernel
+@helper
 def add_for(t, c, e, letter):  # type: ignore[no-untyped-def]
     """Append the letter in the case of the endpoint's role."""
     add(t, c, letter if (e & 1) == t.conn[c].flip else letter + 32)
 
 
-@kernel
+@helper
 def note_flags(t, c, e, flags, rel_seq, length):  # type: ignore[no-untyped-def]
     """The letters of a TCP packet's flags."""
     end = t.end[e]
@@ -73,23 +78,23 @@ def note_flags(t, c, e, flags, rel_seq, length):  # type: ignore[no-untyped-def]
     many = np.int64(syn) + np.int64(fin) + np.int64(rst)
     if many > 1:
         if fin and rst:
-            check(t, c, e, FIN_RST_BIT, ord("I"))
+            check(t, c, e, FIN_RST_BIT, INCONSISTENT)
         else:
-            check(t, c, e, MULTI_BIT, ord("Q"))
+            check(t, c, e, MULTI_BIT, MULTI)
     elif syn:
-        letter = ord("H") if flags & _ACK else ord("S")
+        letter = HANDSHAKE if flags & _ACK else SYN
         if check(t, c, e, SYN_BIT, letter) and rel_seq != end.syn_hist:
             add_for(t, c, e, letter)
         end.syn_hist = rel_seq
     elif fin:
-        if check(t, c, e, FIN_BIT, ord("F")) and rel_seq + length != end.fin_hist:
-            add_for(t, c, e, ord("F"))
+        if check(t, c, e, FIN_BIT, FINISHED) and rel_seq + length != end.fin_hist:
+            add_for(t, c, e, FINISHED)
         end.fin_hist = rel_seq + length
     elif rst:
-        if check(t, c, e, RST_BIT, ord("R")) and rel_seq != end.rst_hist:
-            add_for(t, c, e, ord("R"))
+        if check(t, c, e, RST_BIT, RESET) and rel_seq != end.rst_hist:
+            add_for(t, c, e, RESET)
         end.rst_hist = rel_seq
     elif length:
-        check(t, c, e, DATA_BIT, ord("D"))
+        check(t, c, e, DATA_BIT, DATA)
     elif flags & _ACK:
-        check(t, c, e, ACK_BIT, ord("A"))
+        check(t, c, e, ACK_BIT, ACKED)

@@ -23,6 +23,7 @@ HOLES = 24  # out-of-order pieces kept of each direction
 REPLIES = 128  # reply times kept of a connection
 ON_STARTS = 256  # on_starts kept of a segment
 MAX_DEPTH = 4  # tunnels around a connection
+NEVER = np.int64(1) << 62  # an offset that no stream reaches
 
 # rows of each table
 OPEN = 1 << 18  # connections
@@ -108,8 +109,8 @@ OUT = np.dtype(
         ("orig_bytes", "i8"), ("resp_bytes", "i8"), ("orig_pkts", "i8"), ("resp_pkts", "i8"),
         ("orig_ip_bytes", "i8"), ("resp_ip_bytes", "i8"), ("missed_bytes", "i8"),
         ("seg_orig_bytes", "i8"), ("seg_resp_bytes", "i8"), ("seg_orig_pkts", "i8"), ("seg_resp_pkts", "i8"),
-        ("tcp_rtt", "i8"), ("client_rtt", "i8"), ("finished_rtt", "i8"), ("first_reply", "i8"), ("pause", "i8"), ("close_rtt", "i8"),
-        ("reply_p10", "f8"), ("first_bits", "f8"), ("first_printable", "f8"),
+        ("tcp_rtt", "i8"), ("client_rtt", "i8"), ("finished_rtt", "i8"), ("first_reply", "i8"), ("pause", "i8"),
+        ("close_rtt", "i8"), ("reply_p10", "f8"), ("first_bits", "f8"), ("first_printable", "f8"),
         ("history_at", "i4"), ("sizes_at", "i4"), ("sizes", "i4"), ("on_at", "i4"), ("on", "i4"),
         ("orig_at", "i4"), ("orig_len", "i4"), ("resp_at", "i4"), ("resp_len", "i4"),
         ("marks_at", "i4"), ("orig_marks", "i4"), ("resp_marks", "i4"),
@@ -124,8 +125,8 @@ OUT = np.dtype(
 DNS_ROW = np.dtype(
     [
         ("uid_a", "u8"), ("uid_b", "u8"), ("o_hi", "u8"), ("o_lo", "u8"), ("r_hi", "u8"), ("r_lo", "u8"),
-        ("serial", "i8"), ("ts", "i8"), ("at", "i8"), ("len", "i4"), ("r_port", "u2"), ("version", "u1"),
-        ("from_orig", "u1"),
+        ("serial", "i8"), ("ts", "i8"), ("at", "i8"), ("len", "i4"), ("o_port", "u2"), ("r_port", "u2"),
+        ("version", "u1"), ("from_orig", "u1"),
     ],
     align=True,
 )  # fmt: skip
@@ -148,6 +149,7 @@ TABLES = np.dtype(
         ("dns_rows", "i8"), ("parents", "i8"), ("evicted", "i8"), ("starved", "i8"),
         *_pool("conn", OPEN), *_pool("early", EARLIES), *_pool("block", BLOCK_ROWS), *_pool("hole", HOLE_ROWS),
         *_pool("reply", REPLY_ROWS), *_pool("on", ON_NODES),
+        ("blank_conn", CONN, (1,)), ("blank_end", END, (1,)), ("blank_early", EARLY, (1,)), ("blank_out", OUT, (1,)),
         ("likely", "u1", (2, 65536)),  # [tcp or udp, port]: likely server ports
         ("conn", CONN, (OPEN,)), ("end", END, (2 * OPEN,)), ("index", "i4", (INDEX,)), ("timer", TIMER, (TIMERS,)),
         ("early", EARLY, (EARLIES,)), ("block", "u1", (BLOCK_ROWS, BLOCK)),
@@ -170,6 +172,25 @@ LIKELY_UDP = (
 )  # fmt: skip
 
 
+# How a row begins where that isn't zero.
+CONN_BLANK = dict.fromkeys(
+    ("syn_at", "synack_at", "ack_at", "orig_at", "first_at", "first_reply", "fin_at", "close_rtt", "request_at",
+     "early", "reply_row", "on_head", "on_tail", "first_len"), -1,
+) | {"active": 1}  # fmt: skip
+END_BLANK = {
+    "reassembled": 1, "trimmed": 1, "upper": 1, "payload_at": -1, "holes": -1,
+    "zeros_next": 1, "again_next": 1, "gaps_next": 1, "bad_next": 1,
+}  # fmt: skip
+EARLY_BLANK = {
+    "c_from": int(NEVER), "s_from": int(NEVER), "fin_at": -1, "finished_rtt": -1, "block": -1,
+    "orig_stop": ORIG_BOUND, "resp_stop": RESP_BOUND,
+}  # fmt: skip
+OUT_BLANK = dict.fromkeys(
+    ("duration", "orig_bytes", "resp_bytes", "seg_orig_bytes", "seg_resp_bytes", "tcp_rtt", "client_rtt",
+     "finished_rtt", "first_reply", "pause", "close_rtt"), -1,
+)  # fmt: skip
+
+
 def new_tables(seed: int, most_open: int = OPEN) -> NDArray[np.void]:
     """Empty tables (an array of one). `seed` goes into the uids; `most_open` connections are kept at most."""
     tables = np.zeros(1, TABLES)
@@ -177,4 +198,13 @@ def new_tables(seed: int, most_open: int = OPEN) -> NDArray[np.void]:
     t["seed"], t["open_most"], t["now"] = seed, min(most_open, OPEN), np.iinfo(np.int64).min // 2
     t["likely"][0, list(LIKELY_TCP)] = 1
     t["likely"][1, list(LIKELY_UDP)] = 1
+    _fill(t["blank_conn"][0], CONN_BLANK)
+    _fill(t["blank_end"][0], END_BLANK)
+    _fill(t["blank_early"][0], EARLY_BLANK)
+    _fill(t["blank_out"][0], OUT_BLANK)
     return tables
+
+
+def _fill(record: np.void, values: dict[str, int]) -> None:
+    for name, value in values.items():
+        record[name] = value

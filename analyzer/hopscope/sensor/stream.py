@@ -9,24 +9,24 @@ from __future__ import annotations
 import numpy as np
 
 from hopscope.sensor import content
-from hopscope.sensor.compiled import kernel
-from hopscope.sensor.history import add, scaled
+from hopscope.sensor.compiled import helper
+from hopscope.sensor.history import GAP, add, scaled
 from hopscope.sensor.state import HOLE_ROWS, HOLES
 
-INACTIVE, SYN_SENT, SYN_ACK_SENT, PARTIAL, ESTABLISHED, CLOSED, RESET = 0, 1, 2, 3, 4, 5, 6
+INACTIVE, SYN_SENT, SYN_ACK_SENT, PARTIAL, ESTABLISHED, CLOSED, RESET = (np.int64(k) for k in range(7))
 
 ABOVE_HOLE = 16384  # bytes above a hole without any ACK after which Zeek gives a stream up
 WITHOUT_ACK = 10 * 1024 * 1024  # bytes without further ACK after which Zeek gives a stream up
 
 
-@kernel
+@helper
 def no_data_acked(end):  # type: ignore[no-untyped-def]
     """None of the endpoint's data was acknowledged (a SYN may have been)."""
     acked = (np.int64(end.ack_wraps) << 32) + end.ack - end.start
     return acked == 0 or acked == 1
 
 
-@kernel
+@helper
 def size(t, e):  # type: ignore[no-untyped-def]
     """Payload bytes the endpoint sent, by sequence numbers and what its peer acknowledged."""
     end = t.end[e]
@@ -42,7 +42,7 @@ def size(t, e):  # type: ignore[no-untyped-def]
     return n
 
 
-@kernel
+@helper
 def _absorb(t, e):  # type: ignore[no-untyped-def]
     """Pieces that the contiguous part has reached become part of it."""
     end = t.end[e]
@@ -62,7 +62,7 @@ def _absorb(t, e):  # type: ignore[no-untyped-def]
         drop_holes(t, e)
 
 
-@kernel
+@helper
 def drop_holes(t, e):  # type: ignore[no-untyped-def]
     """Forget all pieces beyond the contiguous part."""
     row = t.end[e].holes
@@ -72,7 +72,7 @@ def drop_holes(t, e):  # type: ignore[no-untyped-def]
         t.end[e].holes = -1
 
 
-@kernel
+@helper
 def _set_aside(t, e, low, high):  # type: ignore[no-untyped-def]
     """Keep the piece [low, high) beyond a hole; when there is no room it is as if it had not been seen."""
     end = t.end[e]
@@ -115,12 +115,12 @@ def _set_aside(t, e, low, high):  # type: ignore[no-untyped-def]
     t.hole_count[row] = n
 
 
-@kernel
+@helper
 def _clean(end):  # type: ignore[no-untyped-def]
     return end.state == ESTABLISHED or (end.state == CLOSED and end.before == ESTABLISHED)
 
 
-@kernel
+@helper
 def _gap(t, c, e, at, length):  # type: ignore[no-untyped-def]
     """The stream misses `length` bytes at `at`."""
     conn = t.conn[c]
@@ -132,11 +132,11 @@ def _gap(t, c, e, at, length):  # type: ignore[no-untyped-def]
         end.gaps += 1
         if end.gaps == end.gaps_next:
             end.gaps_next = scaled(end.gaps_next)
-            add(t, c, ord("G") if orig else ord("g"))
+            add(t, c, GAP if orig else GAP + 32)
         conn.missed += length
 
 
-@kernel
+@helper
 def _undelivered(t, c, e, upto):  # type: ignore[no-untyped-def]
     """The peer has everything up to `upto`: what was not seen is missing."""
     end = t.end[e]
@@ -153,7 +153,7 @@ def _undelivered(t, c, e, upto):  # type: ignore[no-untyped-def]
     end.reassembled = max(end.reassembled, upto)
 
 
-@kernel
+@helper
 def acked(t, c, e, upto):  # type: ignore[no-untyped-def]
     """The endpoint's bytes up to `upto` are acknowledged; True when that was news."""
     end = t.end[e]
@@ -168,7 +168,7 @@ def acked(t, c, e, upto):  # type: ignore[no-untyped-def]
     return True
 
 
-@kernel
+@helper
 def sent(t, c, e, low, high):  # type: ignore[no-untyped-def]
     """The endpoint sent [low, high), all of it captured; True when it is taken into the stream."""
     end = t.end[e]
@@ -194,7 +194,7 @@ def sent(t, c, e, low, high):  # type: ignore[no-untyped-def]
     return True
 
 
-@kernel
+@helper
 def pending(t, e):  # type: ignore[no-untyped-def]
     """Bytes of the endpoint are still to come, so that it can't be called closed."""
     end = t.end[e]

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from hopscope.sensor.compiled import kernel
+from hopscope.sensor.compiled import helper
 from hopscope.sensor.state import INDEX, TIMERS
 
 # what a timer does when it comes due
-EXPIRE, ATTEMPT, DELETE, IDLE, DNS_IDLE = 0, 1, 2, 3, 4
+EXPIRE, ATTEMPT, DELETE, IDLE, DNS_IDLE = (np.int64(k) for k in range(5))
 
 _M1, _M2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
-@kernel
+@helper
 def mix(x):  # type: ignore[no-untyped-def]
     """A well-mixed uint64 of a uint64 (the finalizer of splitmix64)."""
     x = np.uint64(x)
@@ -22,7 +22,7 @@ def mix(x):  # type: ignore[no-untyped-def]
     return x ^ (x >> np.uint64(31))
 
 
-@kernel
+@helper
 def side_hash(hi, lo, port):  # type: ignore[no-untyped-def]
     """Hash of one end: address and port."""
     return mix(mix(np.uint64(hi) + np.uint64(0x9E3779B97F4A7C15)) ^ np.uint64(lo)) + mix(
@@ -30,14 +30,14 @@ def side_hash(hi, lo, port):  # type: ignore[no-untyped-def]
     )
 
 
-@kernel
+@helper
 def tuple_hash(src, dst, proto, one_way):  # type: ignore[no-untyped-def]
     """Non-negative int64 hash of a connection's ends; the same both ways unless it is one-way."""
     both = mix(src) + np.uint64(3) * mix(dst + np.uint64(1)) if one_way else src + dst
     return np.int64(mix(both + np.uint64(proto)) >> np.uint64(1))
 
 
-@kernel
+@helper
 def same(conn, src_hi, src_lo, sport, dst_hi, dst_lo, dport, proto):  # type: ignore[no-untyped-def]
     """0 when the packet goes from the slot's first sender, 1 the other way, -1 when it is another's."""
     if conn.proto != proto:
@@ -64,7 +64,7 @@ def same(conn, src_hi, src_lo, sport, dst_hi, dst_lo, dport, proto):  # type: ig
     return -1
 
 
-@kernel
+@helper
 def find(t, h, src_hi, src_lo, sport, dst_hi, dst_lo, dport, proto):  # type: ignore[no-untyped-def]
     """(slot, side) of the packet's connection, slot -1 when there is none."""
     mask = INDEX - 1
@@ -80,7 +80,7 @@ def find(t, h, src_hi, src_lo, sport, dst_hi, dst_lo, dport, proto):  # type: ig
         at = (at + 1) & mask
 
 
-@kernel
+@helper
 def insert(t, slot):  # type: ignore[no-untyped-def]
     """Put a slot into the index by its hash."""
     mask = INDEX - 1
@@ -90,7 +90,7 @@ def insert(t, slot):  # type: ignore[no-untyped-def]
     t.index[at] = slot + 1
 
 
-@kernel
+@helper
 def remove(t, slot):  # type: ignore[no-untyped-def]
     """Take a slot out of the index, closing the gap it leaves."""
     mask = INDEX - 1
@@ -110,7 +110,7 @@ def remove(t, slot):  # type: ignore[no-untyped-def]
     t.index[hole] = 0
 
 
-@kernel
+@helper
 def make_uid(t, start, src_hi, src_lo, dst_hi, dst_lo, sport, dport, proto):  # type: ignore[no-untyped-def]
     """Two uint64 that name a connection, the same for the same capture and sensor."""
     a = mix(np.uint64(t.seed) ^ mix(np.uint64(start)))
@@ -121,12 +121,12 @@ def make_uid(t, start, src_hi, src_lo, dst_hi, dst_lo, sport, dport, proto):  # 
     return a, mix(a + np.uint64(0x9E3779B97F4A7C15))
 
 
-@kernel
+@helper
 def _copy(into, timer):  # type: ignore[no-untyped-def]
     into.at, into.tag, into.slot = timer.at, timer.tag, timer.slot
 
 
-@kernel
+@helper
 def add_timer(t, slot, at, kind):  # type: ignore[no-untyped-def]
     """Wake `slot` at time `at` (nanoseconds)."""
     conn = t.conn[slot]
@@ -146,7 +146,7 @@ def add_timer(t, slot, at, kind):  # type: ignore[no-untyped-def]
     timer.at, timer.tag, timer.slot = at, tag, slot
 
 
-@kernel
+@helper
 def pop_timer(t):  # type: ignore[no-untyped-def]
     """(slot, kind) of the first timer, taken off the heap; slot -1 when it was cancelled."""
     slot, tag = np.int64(t.timer[0].slot), t.timer[0].tag

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from hopscope.sensor import history
-from hopscope.sensor.compiled import kernel
+from hopscope.sensor.compiled import helper
 from hopscope.sensor.stream import (
     CLOSED,
     ESTABLISHED,
@@ -38,14 +38,14 @@ FAR = 1048576  # a jump in sequence numbers that is not believed of a SYN, RST o
 _MASK = 0xFFFFFFFF
 
 
-@kernel
+@helper
 def delta(a, b):  # type: ignore[no-untyped-def]
     """a - b in 32-bit sequence space, signed."""
     d = (a - b) & _MASK
     return d - (np.int64(1) << 32) if d >= np.int64(1) << 31 else d
 
 
-@kernel
+@helper
 def relative(end, seq, last, wraps):  # type: ignore[no-untyped-def]
     """A sequence number relative to the endpoint's first; negative when it lies before."""
     d = delta(seq, last)
@@ -59,12 +59,12 @@ def relative(end, seq, last, wraps):  # type: ignore[no-untyped-def]
     return (wraps << 32) + seq - end.start
 
 
-@kernel
+@helper
 def _begin(end, start, last):  # type: ignore[no-untyped-def]
     end.start, end.ack, end.last = start, start, last
 
 
-@kernel
+@helper
 def _begin_sender(end, flags, seq, after):  # type: ignore[no-untyped-def]
     """Where the sender's numbers start."""
     if end.state == INACTIVE:
@@ -80,7 +80,7 @@ def _begin_sender(end, flags, seq, after):  # type: ignore[no-untyped-def]
             _begin(end, seq, after)
 
 
-@kernel
+@helper
 def _set_state(t, c, e, new):  # type: ignore[no-untyped-def]
     end = t.end[e]
     if new != end.state:
@@ -90,7 +90,7 @@ def _set_state(t, c, e, new):  # type: ignore[no-untyped-def]
         end.state = new
 
 
-@kernel
+@helper
 def _advance_ack(end, ack):  # type: ignore[no-untyped-def]
     d = delta(ack, end.ack)
     if d > 0 and not (ack == 0 and d > FAR):
@@ -99,7 +99,7 @@ def _advance_ack(end, ack):  # type: ignore[no-untyped-def]
         end.ack = ack
 
 
-@kernel
+@helper
 def _advance(t, c, e, after, flags, length):  # type: ignore[no-untyped-def]
     """The sender's highest sequence number; notes repetitions."""
     end = t.end[e]
@@ -115,14 +115,14 @@ def _advance(t, c, e, after, flags, length):  # type: ignore[no-untyped-def]
             end.again += 1
             if end.again == end.again_next:
                 end.again_next = history.scaled(end.again_next)
-                history.add_for(t, c, e, ord("T"))
+                history.add_for(t, c, e, history.AGAIN)
         return
     if after < end.last:
         end.seq_wraps += 1
     end.last = after
 
 
-@kernel
+@helper
 def process(t, c, e, orig, ts, flags, seq, ack, window, length):  # type: ignore[no-untyped-def]
     """Take in a TCP packet; returns (relative sequence number, relative ACK, an endpoint closes)."""
     conn, end, peer = t.conn[c], t.end[e], t.end[e ^ 1]
@@ -141,7 +141,7 @@ def process(t, c, e, orig, ts, flags, seq, ack, window, length):  # type: ignore
         end.zeros += 1
         if end.zeros == end.zeros_next:
             end.zeros_next = history.scaled(end.zeros_next)
-            history.add_for(t, c, e, ord("W"))
+            history.add_for(t, c, e, history.ZERO_WINDOW)
     if not (end.closed and peer.closed):
         conn.last = ts
     if flags & FIN:
@@ -167,7 +167,7 @@ def process(t, c, e, orig, ts, flags, seq, ack, window, length):  # type: ignore
     return rel_seq, rel_ack, closes
 
 
-@kernel
+@helper
 def _machine(t, c, e, orig, ts, flags, seq, length):  # type: ignore[no-untyped-def]
     """The state change; True when the endpoint closes."""
     end, peer = t.end[e], t.end[e ^ 1]
@@ -198,7 +198,7 @@ def _machine(t, c, e, orig, ts, flags, seq, length):  # type: ignore[no-untyped-
     return False
 
 
-@kernel
+@helper
 def _from_inactive(t, c, e, orig, ts, flags, seq, length):  # type: ignore[no-untyped-def]
     conn, end, peer = t.conn[c], t.end[e], t.end[e ^ 1]
     closes = False
@@ -235,12 +235,12 @@ def _from_inactive(t, c, e, orig, ts, flags, seq, length):  # type: ignore[no-un
     return closes
 
 
-@kernel
+@helper
 def _login(port):  # type: ignore[no-untyped-def]
     return port == 21 or port == 22 or port == 23 or port == 513
 
 
-@kernel
+@helper
 def _established(t, c, half):  # type: ignore[no-untyped-def]
     """Interactive services may be silent for an hour; `half`: nothing was seen of the originator."""
     conn = t.conn[c]
@@ -253,7 +253,7 @@ def _established(t, c, half):  # type: ignore[no-untyped-def]
         conn.timeout = LOGIN_IDLE
 
 
-@kernel
+@helper
 def check_end(t, c, e):  # type: ignore[no-untyped-def]
     """All of the endpoint's stream has come: a close that waited for it can happen."""
     end = t.end[e]
@@ -264,7 +264,7 @@ def check_end(t, c, e):  # type: ignore[no-untyped-def]
             t.conn[c].deferred = 0
 
 
-@kernel
+@helper
 def close(t, c, e):  # type: ignore[no-untyped-def]
     """The endpoint closes, unless parts of its stream are still to come."""
     conn, end, peer = t.conn[c], t.end[e], t.end[e ^ 1]
@@ -282,7 +282,7 @@ def close(t, c, e):  # type: ignore[no-untyped-def]
         add_timer(t, c, conn.last + CHECK_EVERY, EXPIRE)
 
 
-@kernel
+@helper
 def reused(t, c, e, flags, seq):  # type: ignore[no-untyped-def]
     """A SYN on a known tuple starts a new connection."""
     if not flags & SYN:
@@ -305,7 +305,7 @@ def reused(t, c, e, flags, seq):  # type: ignore[no-untyped-def]
     return not reversed_order
 
 
-@kernel
+@helper
 def expired(t, c, kind):  # type: ignore[no-untyped-def]
     """A TCP timer came due: True when the connection is over, else it is set anew where it must be."""
     conn = t.conn[c]

@@ -9,11 +9,12 @@ did not cover it came in between: then it is not known what the payload answers.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from hopscope.sensor.compiled import kernel
-from hopscope.sensor.content import NEVER
-from hopscope.sensor.state import ON_NODES, ON_STARTS, REPLIES, REPLY_ROWS
+from hopscope.sensor.compiled import helper
+from hopscope.sensor.state import NEVER, ON_NODES, ON_STARTS, REPLIES, REPLY_ROWS
 from hopscope.sensor.table import mix
 
 SILENCE = 500_000_000  # ns of silence that end an ON period (Zhang and Paxson 2000)
@@ -24,7 +25,7 @@ NO_ONE, ORIG, RESP = 0, 1, 2
 IDLE, ASKED, ANSWERED = 0, 1, 2  # CONN.first_state
 
 
-@kernel
+@helper
 def _on_start(t, c, e, orig, ts):  # type: ignore[no-untyped-def]
     """Note payload after silence."""
     end = t.end[e]
@@ -55,7 +56,7 @@ def _on_start(t, c, e, orig, ts):  # type: ignore[no-untyped-def]
     conn.on_count += 1
 
 
-@kernel
+@helper
 def free_on_starts(t, c):  # type: ignore[no-untyped-def]
     """Forget the segment's on_starts."""
     conn = t.conn[c]
@@ -67,7 +68,7 @@ def free_on_starts(t, c):  # type: ignore[no-untyped-def]
     conn.on_head, conn.on_tail, conn.on_count = -1, -1, 0
 
 
-@kernel
+@helper
 def _reply(t, c, took):  # type: ignore[no-untyped-def]
     """Keep a reply time (ns): all of the first, then a sample of equal chances."""
     conn = t.conn[c]
@@ -83,7 +84,7 @@ def _reply(t, c, took):  # type: ignore[no-untyped-def]
             t.starved += 1
             return
         conn.reply_row = row
-    n = np.int64(conn.replies)
+    n: Any = np.int64(conn.replies)
     conn.replies = n + 1
     if n >= REPLIES:
         n = np.int64(mix(conn.uid_a + np.uint64(n)) % np.uint64(n + 1))
@@ -92,7 +93,7 @@ def _reply(t, c, took):  # type: ignore[no-untyped-def]
     t.reply[row, n] = took / 1e9
 
 
-@kernel
+@helper
 def free_replies(t, c):  # type: ignore[no-untyped-def]
     """Give the row of reply times back."""
     row = t.conn[c].reply_row
@@ -102,27 +103,36 @@ def free_replies(t, c):  # type: ignore[no-untyped-def]
         t.conn[c].reply_row = -1
 
 
-@kernel
+@helper
 def tenth(t, c):  # type: ignore[no-untyped-def]
     """10th percentile of the reply times in seconds, linearly interpolated; NaN without any."""
     conn = t.conn[c]
     if conn.reply_row < 0:
         return np.nan
-    n = min(np.int64(conn.replies), REPLIES)
-    ordered = np.sort(t.reply[conn.reply_row, :n])
+    n: Any = min(np.int64(conn.replies), REPLIES)
     place = 0.1 * (n - 1)
     low = np.int64(place)
-    high = min(low + 1, n - 1)
-    return ordered[low] + (place - low) * (ordered[high] - ordered[low])
+    for k in range(min(low + 2, n)):  # selection sort as far as it is needed
+        least = k
+        for j in range(k + 1, n):
+            if t.reply[conn.reply_row, j] < t.reply[conn.reply_row, least]:
+                least = j
+        value = t.reply[conn.reply_row, least]
+        t.reply[conn.reply_row, least] = t.reply[conn.reply_row, k]
+        t.reply[conn.reply_row, k] = value
+    first = t.reply[conn.reply_row, low]
+    return first + (place - low) * (t.reply[conn.reply_row, min(low + 1, n - 1)] - first)
 
 
-@kernel
+@helper
 def _shape(conn, data, at, captured, length):  # type: ignore[no-untyped-def]
     """What the first originator payload looks like."""
     conn.first_len = length
     if captured <= 0:
         return
-    bits, printable, run, longest, head = np.int64(0), np.int64(0), np.int64(0), np.int64(0), np.int64(0)
+    bits, printable, head = np.int64(0), np.int64(0), np.int64(0)
+    run: Any = np.int64(0)
+    longest: Any = np.int64(0)
     for k in range(captured):
         b = np.int64(data[at + k])
         if 0x20 <= b <= 0x7E:
@@ -132,7 +142,7 @@ def _shape(conn, data, at, captured, length):  # type: ignore[no-untyped-def]
             if k < 6:
                 head += 1
         else:
-            run = 0
+            run = np.int64(0)
         b -= b >> 1 & 0x55
         b = (b & 0x33) + (b >> 2 & 0x33)
         bits += (b + (b >> 4)) & 0x0F
@@ -142,7 +152,7 @@ def _shape(conn, data, at, captured, length):  # type: ignore[no-untyped-def]
     conn.first_head = 1 if captured >= 6 and head == 6 else 0
 
 
-@kernel
+@helper
 def from_orig(t, c, e, ts, off, length, fresh, data, at, captured):  # type: ignore[no-untyped-def]
     """Originator payload at stream offset `off`; `fresh`: it goes beyond what was seen."""
     conn = t.conn[c]
@@ -173,7 +183,7 @@ def from_orig(t, c, e, ts, off, length, fresh, data, at, captured):  # type: ign
     conn.request_at, conn.request_end = ts, off + length
 
 
-@kernel
+@helper
 def from_resp(t, c, e, ts, off, length, fresh, covered):  # type: ignore[no-untyped-def]
     """Responder payload; `covered`: the originator's stream offset that it acknowledges."""
     conn = t.conn[c]
@@ -206,7 +216,7 @@ def from_resp(t, c, e, ts, off, length, fresh, covered):  # type: ignore[no-unty
             conn.request = 0
 
 
-@kernel
+@helper
 def closing(t, c, e, orig, ts, flags, length, rel_ack):  # type: ignore[no-untyped-def]
     """The originator's FIN, sent once and first, and the first payload or FIN that answers it."""
     conn, peer = t.conn[c], t.end[e ^ 1]

@@ -19,9 +19,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from hopscope.sensor.compiled import kernel
-from hopscope.sensor.content import NEVER, byte_at
-from hopscope.sensor.state import TLS_SIZES
+from hopscope.sensor.compiled import helper
+from hopscope.sensor.content import byte_at
+from hopscope.sensor.state import NEVER, TLS_SIZES
 
 TICKET_MIN, TICKET_MAX = 60, 1500  # bytes of a TLS 1.3 record that may carry a session ticket
 MOST_TICKETS = 4
@@ -32,7 +32,7 @@ _HELLO, _CIPHER, _FINISHED = 1, 2, 3  # c_state and s_state
 _BROKEN = 2  # EARLY.tls
 
 
-@kernel
+@helper
 def _peek(t, row, orig, off, data, low, at, captured):  # type: ignore[no-untyped-def]
     """The stream's byte at `off`, from the packet at hand (whose bytes start at `low`) or from those kept."""
     if low <= off < low + captured:
@@ -40,7 +40,7 @@ def _peek(t, row, orig, off, data, low, at, captured):  # type: ignore[no-untype
     return byte_at(t, row, orig, off)
 
 
-@kernel
+@helper
 def _hello(t, row, orig, off, data, low, at, captured, message):  # type: ignore[no-untyped-def]
     """A handshake record with that message begins at `off`."""
     return (
@@ -50,7 +50,7 @@ def _hello(t, row, orig, off, data, low, at, captured, message):  # type: ignore
     )
 
 
-@kernel
+@helper
 def advance(t, c, row, orig, ts, before, upto, data, low, at, captured):  # type: ignore[no-untyped-def]
     """The stream grew from `before` to `upto`; `low`, `at`, `captured` are the packet's place and bytes."""
     e = t.early[row]
@@ -67,7 +67,7 @@ def advance(t, c, row, orig, ts, before, upto, data, low, at, captured):  # type
     _walk(t, c, row, orig, ts, upto, data, low, at, captured)
 
 
-@kernel
+@helper
 def _walk(t, c, row, orig, ts, upto, data, low, at, captured):  # type: ignore[no-untyped-def]
     """Read all record headers below `upto`."""
     e = t.early[row]
@@ -106,14 +106,14 @@ def _walk(t, c, row, orig, ts, upto, data, low, at, captured):  # type: ignore[n
             e.s_pos, e.s_have = following, 0
 
 
-@kernel
+@helper
 def _break(e):  # type: ignore[no-untyped-def]
     """The records can't be followed any more: what comes now is taken for application data."""
     e.tls = _BROKEN
     e.c_from, e.s_from = min(e.c_from, np.int64(0)), min(e.s_from, np.int64(0))
 
 
-@kernel
+@helper
 def _size(t, row, size):  # type: ignore[no-untyped-def]
     e = t.early[row]
     if e.sizes < TLS_SIZES:
@@ -121,7 +121,7 @@ def _size(t, row, size):  # type: ignore[no-untyped-def]
         e.sizes += 1
 
 
-@kernel
+@helper
 def _client_record(t, row, ts, kind, length, following, first):  # type: ignore[no-untyped-def]
     e = t.early[row]
     if e.c_state == _FINISHED:
@@ -141,7 +141,7 @@ def _client_record(t, row, ts, kind, length, following, first):  # type: ignore[
             _client_finished(e, ts, following)
 
 
-@kernel
+@helper
 def _client_finished(e, ts, following):  # type: ignore[no-untyped-def]
     e.c_state = _FINISHED
     e.c_from = following
@@ -150,7 +150,7 @@ def _client_finished(e, ts, following):  # type: ignore[no-untyped-def]
         e.fin_wait = 1
 
 
-@kernel
+@helper
 def _server_record(t, c, row, pos, kind, length, following, first):  # type: ignore[no-untyped-def]
     e = t.early[row]
     if kind == _CCS:
@@ -171,7 +171,7 @@ def _server_record(t, c, row, pos, kind, length, following, first):  # type: ign
             _maybe_ticket(t, c, row, pos, length)
 
 
-@kernel
+@helper
 def _maybe_ticket(t, c, row, pos, length):  # type: ignore[no-untyped-def]
     """A TLS 1.3 server's encrypted record before its first answer."""
     e = t.early[row]

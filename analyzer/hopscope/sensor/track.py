@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hopscope.sensor import content, emit, history, state, stream, table, tcp, timing, tls
 from hopscope.sensor.columns import Packets
-from hopscope.sensor.compiled import kernel
+from hopscope.sensor.compiled import helper, kernel
 from hopscope.sensor.emit import ICMP, OTHER, TCP, UDP
 from hopscope.sensor.state import DNS_ROWS, MAX_DEPTH, OPEN, PACKET, PARENT_ROWS, TIMERS
 from hopscope.sensor.table import DNS_IDLE, EXPIRE, IDLE, add_timer
@@ -27,7 +27,7 @@ _TIMERS = 6  # timers that a packet sets at most
 # --- one packet ------------------------------------------------------------------------------------------
 
 
-@kernel
+@helper
 def _counterpart(kind, code, version):  # type: ignore[no-untyped-def]
     """(ICMP type of the answer, or the code; is it one-way)."""
     if version == 4:
@@ -45,12 +45,12 @@ def _counterpart(kind, code, version):  # type: ignore[no-untyped-def]
     return code, np.int64(1)
 
 
-@kernel
+@helper
 def _is_dns(port):  # type: ignore[no-untyped-def]
     return port == 53 or port == 137 or port == 5353 or port == 5355
 
 
-@kernel
+@helper
 def _flips(t, kind, flags, sport, dport, p):  # type: ignore[no-untyped-def]
     """The first packet comes from the responder, by its ports."""
     if p.version == 4 and p.dst_lo == np.uint64(0xFFFFFFFF):
@@ -62,7 +62,7 @@ def _flips(t, kind, flags, sport, dport, p):  # type: ignore[no-untyped-def]
     return False
 
 
-@kernel
+@helper
 def _parents(t, c, rows, i):  # type: ignore[no-untyped-def]
     """Tell the tunnels around a new connection, innermost first."""
     conn, zero = t.conn[c], np.int64(0)
@@ -81,12 +81,13 @@ def _parents(t, c, rows, i):  # type: ignore[no-untyped-def]
             break
         row = t.parent[t.parents]
         t.parents += 1
-        row.uid_a, row.uid_b, row.serial, row.level = a, b, conn.serial, conn.depth
+        row.uid_a, row.uid_b = a, b
+        row.serial, row.level = conn.serial, conn.depth
         conn.depth += 1
         j = np.int64(q.outer)
 
 
-@kernel
+@helper
 def _open(t, h, kind, proto, one_way, sport, dport, rows, i):  # type: ignore[no-untyped-def]
     """A new connection that begins with packet i."""
     if t.conn_frees > 0:
@@ -98,34 +99,22 @@ def _open(t, h, kind, proto, one_way, sport, dport, rows, i):  # type: ignore[no
     t.open += 1
     p = rows[i]
     conn = t.conn[c]
+    gen = conn.gen
+    t.conn[c] = t.blank_conn[0]
+    t.end[2 * c] = t.blank_end[0]
+    t.end[2 * c + 1] = t.blank_end[0]
+    conn.gen = gen
     ts = p.ts
-    conn.a_hi, conn.a_lo, conn.b_hi, conn.b_lo = p.src_hi, p.src_lo, p.dst_hi, p.dst_lo
-    conn.a_port, conn.b_port, conn.proto, conn.version = sport, dport, proto, p.version
+    conn.a_hi, conn.a_lo = p.src_hi, p.src_lo
+    conn.b_hi, conn.b_lo = p.dst_hi, p.dst_lo
+    conn.a_port, conn.b_port = sport, dport
+    conn.proto, conn.version = proto, p.version
     conn.kind, conn.one_way, conn.hash = kind, one_way, h
     conn.serial = t.serial
     t.serial += 1
     conn.uid_a, conn.uid_b = table.make_uid(t, ts, p.src_hi, p.src_lo, p.dst_hi, p.dst_lo, sport, dport, proto)
-    conn.start, conn.last, conn.timeout, conn.missed = ts, ts, IDLE_OTHERS, 0
-    conn.syn_at, conn.synack_at, conn.ack_at, conn.orig_at = -1, -1, -1, -1
-    conn.first_at, conn.first_end, conn.first_reply, conn.request_at, conn.request_end = -1, 0, -1, -1, 0
-    conn.fin_at, conn.close_rtt = -1, -1
-    conn.seg, conn.seg_end = 0, ts + emit.SEGMENT_NS
-    conn.seg_orig_bytes, conn.seg_resp_bytes, conn.seg_orig_pkts, conn.seg_resp_pkts = 0, 0, 0, 0
-    conn.seen, conn.early, conn.replies, conn.reply_row = 0, -1, 0, -1
-    conn.on_head, conn.on_tail, conn.on_count, conn.syns, conn.synacks = -1, -1, 0, 0, 0
-    conn.first_len, conn.first_run, conn.first_bits, conn.first_printable, conn.first_head = -1, 0, 0, 0, 0
-    conn.flip, conn.active, conn.partial, conn.packet_seen, conn.deferred = 0, 1, 0, 0, 0
-    conn.timers, conn.speaker, conn.first_state, conn.first_bad = 0, 0, 0, 0
-    conn.request, conn.request_bad, conn.content, conn.dns, conn.ssh, conn.depth, conn.letters = 0, 0, 0, 0, 0, 0, 0
-    for e in (2 * c, 2 * c + 1):
-        end = t.end[e]
-        end.start, end.last, end.ack, end.fin_seq, end.reassembled, end.trimmed, end.upper = 0, 0, 0, 0, 1, 1, 1
-        end.syn_hist, end.fin_hist, end.rst_hist, end.bytes, end.pkts, end.ip_bytes = 0, 0, 0, 0, 0, 0
-        end.fresh_end, end.payload_at = 0, -1
-        end.seq_wraps, end.ack_wraps, end.fins, end.holes = 0, 0, 0, -1
-        end.zeros, end.again, end.gaps, end.bad = 0, 0, 0, 0
-        end.zeros_next, end.again_next, end.gaps_next, end.bad_next = 1, 1, 1, 1
-        end.state, end.before, end.closed, end.eof, end.skip = 0, 0, 0, 0, 0
+    conn.start, conn.last = ts, ts
+    conn.timeout, conn.seg_end = IDLE_OTHERS, ts + emit.SEGMENT_NS
     table.insert(t, c)
     if _flips(t, kind, np.int64(p.flags), sport, dport, p):
         history.flip(t, c)
@@ -140,18 +129,18 @@ def _open(t, h, kind, proto, one_way, sport, dport, rows, i):  # type: ignore[no
     return c
 
 
-@kernel
+@helper
 def _bad_checksum(t, c, e):  # type: ignore[no-untyped-def]
     end = t.end[e]
     end.bad += 1
     if end.bad == end.bad_next:
         end.bad_next = history.scaled(end.bad_next)
-        history.add_for(t, c, e, ord("C"))
+        history.add_for(t, c, e, history.CORRUPT)
 
 
-@kernel
+@helper
 def _tcp_packet(t, c, e, p, data):  # type: ignore[no-untyped-def]
-    conn, end = t.conn[c], t.end[e]
+    conn = t.conn[c]
     ts, flags, length = p.ts, np.int64(p.flags), np.int64(p.payload_len)
     seq, ack = np.int64(p.seq), np.int64(p.ack)
     orig = (e & 1) == conn.flip
@@ -176,7 +165,7 @@ def _tcp_packet(t, c, e, p, data):  # type: ignore[no-untyped-def]
         tcp.close(t, c, e)
 
 
-@kernel
+@helper
 def _tcp_payload(t, c, e, orig, p, data, rel, rel_ack, length):  # type: ignore[no-untyped-def]
     """Payload at relative sequence number `rel`."""
     conn, end = t.conn[c], t.end[e]
@@ -210,10 +199,10 @@ def _tcp_payload(t, c, e, orig, p, data, rel, rel_ack, length):  # type: ignore[
     else:
         timing.from_resp(t, c, e, ts, off, length, fresh, rel_ack - 1)
     if early >= 0 and not conn.content and upto_full(t, early, off):
-        emit.put(t, c, np.int64(emit.CONTENT), ts)
+        emit.put(t, c, emit.CONTENT, ts)
 
 
-@kernel
+@helper
 def upto_full(t, early, off):  # type: ignore[no-untyped-def]
     """All first bytes that will ever be kept are there, or the stream has gone far beyond them."""
     e = t.early[early]
@@ -221,7 +210,7 @@ def upto_full(t, early, off):  # type: ignore[no-untyped-def]
     return both or off > 4 * state.RESP_BOUND
 
 
-@kernel
+@helper
 def _ssh(t, c, early):  # type: ignore[no-untyped-def]
     """Both sides begin with an SSH banner: a session that may be silent for an hour."""
     e = t.early[early]
@@ -235,7 +224,7 @@ def _ssh(t, c, early):  # type: ignore[no-untyped-def]
     t.conn[c].timeout = tcp.LOGIN_IDLE
 
 
-@kernel
+@helper
 def _answers(t, c, p, data):  # type: ignore[no-untyped-def]
     """A connection's first datagram is an answer of DNS, or of an NTP server: it comes from the responder."""
     conn = t.conn[c]
@@ -252,7 +241,7 @@ def _answers(t, c, p, data):  # type: ignore[no-untyped-def]
     return p.dport == 123 and data[p.payload_off] & 7 == 4
 
 
-@kernel
+@helper
 def _turn(t, c, e):  # type: ignore[no-untyped-def]
     """Roles change with the datagram at hand, which Zeek counts to the new originator, bytes and all."""
     history.flip(t, c)
@@ -263,7 +252,7 @@ def _turn(t, c, e):  # type: ignore[no-untyped-def]
     was.state, now.state = now.state, was.state
 
 
-@kernel
+@helper
 def _datagram(t, c, e, p, data):  # type: ignore[no-untyped-def]
     conn, end = t.conn[c], t.end[e]
     ts, length = p.ts, np.int64(p.payload_len)
@@ -272,33 +261,22 @@ def _datagram(t, c, e, p, data):  # type: ignore[no-untyped-def]
     end.state = 1
     end.bytes += length
     orig = (e & 1) == conn.flip
-    history.check(t, c, e, 0x1, ord("D"))
+    history.check(t, c, e, history.SYN_BIT, history.DATA)  # UDP's own bit
     if length <= 0:
         return
-    if orig and conn.history[0] == ord("D") and conn.letters == 1 and _answers(t, c, p, data):
+    if orig and conn.history[0] == history.DATA and conn.letters == 1 and _answers(t, c, p, data):
         _turn(t, c, e)
         orig = False
     if orig:
         timing.from_orig(t, c, e, ts, end.bytes - length, length, np.bool_(True), data, at, captured)
     else:
-        timing.from_resp(t, c, e, ts, end.bytes - length, length, np.bool_(True), content.NEVER)
+        timing.from_resp(t, c, e, ts, end.bytes - length, length, np.bool_(True), state.NEVER)
     if conn.dns:
         row = t.dns[t.dns_rows]
         t.dns_rows += 1
-        row.uid_a, row.uid_b, row.serial, row.ts, row.at, row.len = (
-            conn.uid_a,
-            conn.uid_b,
-            conn.serial,
-            ts,
-            at,
-            captured,
-        )
-        if conn.flip:
-            row.o_hi, row.o_lo, row.r_hi, row.r_lo = conn.b_hi, conn.b_lo, conn.a_hi, conn.a_lo
-            row.r_port = conn.a_port
-        else:
-            row.o_hi, row.o_lo, row.r_hi, row.r_lo = conn.a_hi, conn.a_lo, conn.b_hi, conn.b_lo
-            row.r_port = conn.b_port
+        emit.ends_of(row, conn)
+        row.serial, row.ts = conn.serial, ts
+        row.at, row.len = at, captured
         row.version, row.from_orig = conn.version, 1 if orig else 0
     elif not conn.content:
         early = content.open_early(t, c)
@@ -306,7 +284,7 @@ def _datagram(t, c, e, p, data):  # type: ignore[no-untyped-def]
             content.keep_datagram(t, early, orig, data, at, captured, ts)
 
 
-@kernel
+@helper
 def _packet(t, rows, i, data):  # type: ignore[no-untyped-def]
     """Take in packet i."""
     p = rows[i]
@@ -360,7 +338,7 @@ def _packet(t, rows, i, data):  # type: ignore[no-untyped-def]
 # --- the loop --------------------------------------------------------------------------------------------
 
 
-@kernel
+@helper
 def _due(t, slot, kind):  # type: ignore[no-untyped-def]
     """A timer came due: True when the connection is over."""
     conn = t.conn[slot]
