@@ -22,7 +22,7 @@ class Settings:
     few: int = setting(2, "clients", "up to this many clients nothing speaks against a hop")
     step_db: float = setting(4.0, "decibans", "weight against for each doubling of the clients beyond `few`")
     share_db: float = setting(10.0, "decibans", "further weight against when all our hosts go there")
-    share_floor: float = setting(0.3, "fraction", "share of our hosts from which that counts")
+    share_floor: float = setting(0.5, "fraction", "share of our hosts from which that counts")
     min_hosts: int = setting(4, "clients", "hosts of ours that must be active before a share means anything")
     most_db: float = setting(25.0, "decibans", "the most that this evidence weighs against")
 
