@@ -8,6 +8,7 @@ packet stops a direction (`orig_stop`, `resp_stop`).
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 
 from hopscope.sensor.compiled import helper
 from hopscope.sensor.state import (
@@ -19,6 +20,15 @@ from hopscope.sensor.state import (
     ORIG_BLOCKS,
     RESP_BLOCKS,
 )
+
+
+@njit(nogil=True, boundscheck=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)  # type: ignore[call-overload,untyped-decorator,unused-ignore]
+def copy(into, place, data, at, n):  # type: ignore[no-untyped-def]
+    """Copy `n` bytes, bounds checked once."""
+    if n < 0 or place < 0 or at < 0 or place + n > into.shape[0] or at + n > data.shape[0]:
+        raise IndexError("bytes out of bounds")
+    for k in range(n):
+        into[place + k] = data[at + k]
 
 
 @helper
@@ -89,8 +99,7 @@ def write(t, row, orig, off, data, at, size):  # type: ignore[no-untyped-def]
             return
         inside = off % BLOCK
         n = min(size, BLOCK - inside)
-        for k in range(n):
-            t.block[b, inside + k] = data[at + k]
+        copy(t.block[b], inside, data, at, n)
         off += n
         at += n
         size -= n
@@ -148,8 +157,7 @@ def keep_datagram(t, row, orig, data, at, size, ts):  # type: ignore[no-untyped-
     if b < 0:
         return
     n = min(size, BLOCK)
-    for j in range(n):
-        t.block[b, j] = data[at + j]
+    copy(t.block[b], np.int64(0), data, at, n)
     place = k if orig else MARKS + k
     e.mark_end[place], e.mark_at[place] = n, ts
     if orig:

@@ -94,10 +94,9 @@ def tcp_state(t, c, o, r, orig_bytes, resp_bytes):  # type: ignore[no-untyped-de
 
 @helper
 def _bytes_out(t, block, n):  # type: ignore[no-untyped-def]
-    at = t.bytes
-    for k in range(n):
-        t.out_bytes[at + k] = t.block[block, k] if block >= 0 else 0
-    t.bytes = at + n
+    if block >= 0:
+        content.copy(t.out_bytes, t.bytes, t.block[block], np.int64(0), n)
+    t.bytes += n
 
 
 @helper

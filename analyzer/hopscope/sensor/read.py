@@ -9,10 +9,11 @@ from typing import BinaryIO
 from hopscope.config import Config
 from hopscope.records import Batch, InputCount
 from hopscope.sensor import containers, names
+from hopscope.sensor.ahead import Ahead
 from hopscope.sensor.assemble import Assembler
 from hopscope.sensor.decode import Decoder
 from hopscope.sensor.state import OPEN
-from hopscope.sensor.track import Tracker
+from hopscope.sensor.track import Rows, Tracker
 
 SENSOR = "pcap"  # its name in the records
 
@@ -36,17 +37,29 @@ def records(
     Zeek counts them without -C. Of more than `most_open` connections at a time some end early, which is
     told. Raises InputError when no packet could be read.
     """
-    decoder = Decoder(checksums)
     tracker = Tracker(names.seed_of(sensor), most_open)
     assembler = Assembler(sensor, names.Addresses(config.network.local_nets))
-    for chunk in containers.read(path, name, count, progress, chunk_bytes=chunk_bytes):
-        packets = decoder.decode(chunk)
-        count.refused += packets.refused
-        for rows in tracker.feed(packets):
-            yield from assembler.add(rows)
-    count.refused += decoder.waiting
-    for rows in tracker.finish():
-        yield from assembler.add(rows)
+    position = 0  # input bytes read; told from here, not from the thread
+
+    def at(read: int) -> None:
+        nonlocal position
+        position = read
+
+    def rows() -> Iterator[Rows]:
+        decoder = Decoder(checksums)
+        for chunk in containers.read(path, name, count, at, chunk_bytes=chunk_bytes):
+            packets = decoder.decode(chunk)
+            count.refused += packets.refused
+            yield from tracker.feed(packets)
+        count.refused += decoder.waiting
+        yield from tracker.finish()
+
+    # The compiled loops run without the interpreter's lock, so that dissecting goes on beside them.
+    with Ahead(rows()) as ready:
+        for some in ready:
+            yield from assembler.add(some)
+            if progress is not None:
+                progress(position)
     yield assembler.flush()
     if tracker.evicted:
         count.note(

@@ -428,7 +428,7 @@ class Tracker:
         return int(self._tables["starved"][0])
 
     def feed(self, packets: Packets) -> Iterator[Rows]:
-        """Take in packets. The rows must be used before the next are asked for."""
+        """Take in packets; the rows that are due."""
         rows = np.empty(packets.ts.shape[0], PACKET)
         for name in PACKET.names or ():
             if name != "slot":
@@ -437,9 +437,7 @@ class Tracker:
         at = 0
         while at < rows.shape[0]:
             at = run(self._tables, rows, at, data)
-            t = self._tables[0]
-            if at < rows.shape[0] or t["dns_rows"] or t["outs"]:
-                yield self._drain(data)
+            yield self._drain(data)
 
     def finish(self) -> Iterator[Rows]:
         """The capture ends: all open connections do."""
@@ -451,9 +449,9 @@ class Tracker:
     def _drain(self, data: NDArray[np.uint8]) -> Rows:
         t = self._tables[0]
         rows = Rows(
-            t["out"][: t["outs"]], t["out_bytes"][: t["bytes"]], t["out_ints"][: t["ints"]],
-            t["out_floats"][: t["floats"]], t["out_longs"][: t["longs"]], t["dns"][: t["dns_rows"]],
-            t["parent"][: t["parents"]], data,
+            t["out"][: t["outs"]].copy(), t["out_bytes"][: t["bytes"]].copy(), t["out_ints"][: t["ints"]].copy(),
+            t["out_floats"][: t["floats"]].copy(), t["out_longs"][: t["longs"]].copy(),
+            t["dns"][: t["dns_rows"]].copy(), t["parent"][: t["parents"]].copy(), data,
         )  # fmt: skip
         for name in ("outs", "bytes", "ints", "floats", "longs", "dns_rows", "parents"):
             t[name] = 0
