@@ -169,6 +169,6 @@ def pop_timer(t):  # type: ignore[no-untyped-def]
     conn = t.conn[slot]
     kind = tag & 0xFF
     alive = conn.kind != 0 and np.int64(conn.gen) == tag >> 16
-    if not alive or (kind <= ATTEMPT and np.int64(conn.timers) != (tag >> 8 & 0xFF)):
+    if not alive or (kind <= DELETE and np.int64(conn.timers) != (tag >> 8 & 0xFF)):
         return np.int64(-1), kind
     return slot, kind
