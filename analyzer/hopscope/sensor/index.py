@@ -26,7 +26,7 @@ class Index(NamedTuple):
 class Walk(NamedTuple):
     """The result of walking a run of bytes: its packets, the bytes used up, why it can't go on (or None)."""
 
-    index: Index
+    packets: Index
     used: int
     damage: Damage | None
 

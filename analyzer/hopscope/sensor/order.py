@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hopscope.sensor.columns import Chunk
 
@@ -63,7 +64,7 @@ def _join(a: Chunk, b: Chunk) -> Chunk:
     )
 
 
-def _pick(chunk: Chunk, rows: np.ndarray, *, compact: bool = False) -> Chunk:  # type: ignore[type-arg]
+def _pick(chunk: Chunk, rows: NDArray[np.intp], *, compact: bool = False) -> Chunk:
     """The packets `rows` in that order; `compact` lets go of the bytes before and behind them."""
     offset, caplen, data = chunk.offset[rows], chunk.caplen[rows], chunk.data
     if compact:
