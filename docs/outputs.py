@@ -43,7 +43,8 @@ def output(command: str, home: Path) -> str:
     program, *arguments = shlex.split(command)
     if program != "hopscope":
         raise SystemExit(f"{command}: only hopscope's own output is kept")
-    env = {**os.environ, "HOME": str(home), "XDG_STATE_HOME": ""}
+    kept = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")  # compiled code
+    env = {**os.environ, "HOME": str(home), "XDG_STATE_HOME": "", "XDG_CACHE_HOME": kept}
     done = subprocess.run(  # noqa: S603 - commands that stand in our own README
         [sys.executable, "-m", "hopscope", *arguments], cwd=ROOT, env=env, capture_output=True, text=True, timeout=600
     )

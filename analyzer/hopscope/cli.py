@@ -97,6 +97,8 @@ def hunt(
     keep = _store(store_file)
     if out is not None and not Path(out).exists():
         store.check_writable(Path(out), "--out")
+    if sys.stderr.isatty() and hunting.will_compile(sensor):
+        terminal.say("compiling the sensor, once for each version; this takes up to a minute")
     with terminal.progress() as progress:
         found = hunting.hunt(captures, config=config, sensor=sensor, progress=progress)
     if keep is not None:

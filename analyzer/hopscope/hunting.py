@@ -172,6 +172,18 @@ def _read(
     return builtin.records(capture.path, capture.name, config, count, tell)
 
 
+def will_compile(sensor: str) -> bool:
+    """The run will compile the sensor's loops first, as the first run of each version does."""
+    if sensor == "zeek":
+        return False
+    import numba
+
+    from hopscope.sensor import compiled  # noqa: F401 - says where compiled code is kept
+
+    kept = numba.config.CACHE_DIR
+    return bool(kept) and not any(Path(kept).rglob("*.nbc"))
+
+
 def _note_unweighed(counts: Counts, hours: int, count: InputCount) -> None:
     """What was read and yet not weighed."""
     if counts.outside:

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from hopscope import cli, store
+from hopscope import cli, hunting, store
 from hopscope.findings import Finding
+from hopscope.hunting import Findings
 from hopscope.records import CONNECTION_SCHEMA, DNS_QUERY_SCHEMA
 from support.findings import finding
 
@@ -24,10 +25,28 @@ HOP = "192.0.2.102"
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A user's home of its own, so that no test sees another's findings."""
+    """A user's home of its own, so that no test sees another's findings; what is compiled stays where it is kept."""
+    monkeypatch.setenv("XDG_CACHE_HOME", os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache"))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
     return tmp_path / "home"
+
+
+_HUNTS: dict[tuple[str, ...], Findings] = {}
+
+
+@pytest.fixture(autouse=True)
+def hunt_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same hunt gives the same findings (tests/integration/test_detection.py), so it is run once."""
+    hunt = hunting.hunt
+
+    def remembered(captures: Any, **options: Any) -> Findings:
+        key = (repr(captures), repr(options.get("config")), repr(options.get("sensor")))
+        if key not in _HUNTS:
+            _HUNTS[key] = hunt(captures, **options)
+        return _HUNTS[key]
+
+    monkeypatch.setattr(hunting, "hunt", remembered)
 
 
 @pytest.fixture
@@ -100,6 +119,20 @@ def test_a_terminal_gets_the_page(run: Run, beacon: str, monkeypatch: pytest.Mon
     assert "why" in out
 
 
+def test_a_person_who_waits_for_the_first_run_is_told_why(
+    run: Run, beacon: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import numba
+
+    assert not hunting.will_compile("zeek")
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    assert hunting.will_compile("auto")
+    monkeypatch.setattr(hunting, "will_compile", lambda _: True)
+    assert "compiling" not in run("hunt", beacon)[2]
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert "compiling the sensor, once for each version" in run("hunt", beacon)[2]
+
+
 def test_the_page_can_be_had_without_a_terminal(run: Run, beacon: str) -> None:
     code, out, err = run("hunt", beacon, "--format", "table")
     assert (code, err) == (cli.FOUND, "")
@@ -123,10 +156,6 @@ def test_severity_hides_but_does_not_drop(run: Run, beacon: str, home: Path) -> 
     shown = lines(run("hunt", beacon)[1])
     assert {f["id"] for f in shown} <= {f["id"] for f in everything}
     assert store.read(home / ".local/state/hopscope/findings.jsonl") == kept
-
-
-def test_the_same_capture_gives_the_same_findings(run: Run, beacon: str) -> None:
-    assert run("hunt", beacon)[1] == run("hunt", beacon)[1]
 
 
 # hunt: input
@@ -282,8 +311,6 @@ def test_help_and_version(run: Run) -> None:
 
 
 def test_a_fault_of_ours_is_neither_findings_nor_none(run: Run, beacon: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from hopscope import hunting
-
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("\x1b[2J")
 
@@ -451,8 +478,6 @@ def test_findings_as_a_dataframe(beacon: str, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_progress_is_told_up_to_the_end(beacon: str, benign: str) -> None:
-    from hopscope import hunting
-
     told: list[tuple[int, int | None]] = []
     hunting.hunt([beacon, benign], progress=lambda r: told.append((r.done, r.total)))
     total = os.path.getsize(beacon) + os.path.getsize(benign)
