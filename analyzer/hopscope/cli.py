@@ -95,8 +95,8 @@ def hunt(
     _check_input(captures)
     config = hunting.settings(config_file, local_nets)
     keep = _store(store_file)
-    if out is not None and not Path(out).exists():
-        store.check_writable(Path(out), "--out")
+    if out is not None:
+        _check_output(Path(out))
     if sys.stderr.isatty() and hunting.will_compile(sensor):
         terminal.say("compiling the sensor, once for each version; this takes up to a minute")
     with terminal.progress() as progress:
@@ -206,6 +206,15 @@ def run(arguments: list[str]) -> int:
 def _check_input(captures: tuple[str, ...]) -> None:
     if "-" in captures and sys.stdin.isatty():
         raise UsageError("standard input is a terminal; pipe a capture into hopscope or name a file")
+
+
+def _check_output(out: Path) -> None:
+    from hopscope import store
+
+    if not out.exists():
+        store.check_writable(out, "--out")
+    elif out.is_dir() or not os.access(out, os.W_OK):
+        raise UsageError(f"{out}: can't be written; name a writable file with --out")
 
 
 def _store(named: str | None) -> Path | None:

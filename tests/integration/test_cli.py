@@ -263,6 +263,7 @@ def test_names_that_look_like_options_or_code_are_names(run: Run, beacon: str, t
         (["hunt", "-", "-"], "named twice"),
         (["hunt", "x", "--findings", "/dev/null"], "not a regular file"),
         (["hunt", "x", "--out", "/proc/nowhere/x"], "can't be written"),
+        (["hunt", "x", "--out", "/"], "can't be written"),
         (["nonsense"], "No such command"),
         (["explain"], "Missing argument"),
         (["dissect", "hop-1"], "Missing option"),
