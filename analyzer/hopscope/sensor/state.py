@@ -96,7 +96,7 @@ EARLY = np.dtype(
         ("orig_len", "i4"), ("resp_len", "i4"), ("orig_stop", "i4"), ("resp_stop", "i4"),
         ("orig_marks", "i4"), ("resp_marks", "i4"), ("ticket", "i4"), ("sizes", "i4"), ("head", "u1", (12,)),
         ("c_have", "u1"), ("s_have", "u1"), ("c_state", "u1"), ("s_state", "u1"), ("tls", "u1"), ("tls13", "u1"),
-        ("tickets", "u1"), ("fin_wait", "u1"), ("c_extra", "u1"),
+        ("tickets", "u1"), ("fin_wait", "u1"), ("c_extra", "u1"), ("turn", "u1"),
     ],
     align=True,
 )  # fmt: skip
@@ -182,7 +182,7 @@ END_BLANK = {
     "zeros_next": 1, "again_next": 1, "gaps_next": 1, "bad_next": 1,
 }  # fmt: skip
 EARLY_BLANK = {
-    "c_from": int(NEVER), "s_from": int(NEVER), "fin_at": -1, "finished_rtt": -1, "block": -1,
+    "s_pos": -1, "c_from": int(NEVER), "s_from": int(NEVER), "fin_at": -1, "finished_rtt": -1, "block": -1,
     "orig_stop": ORIG_BOUND, "resp_stop": RESP_BOUND,
 }  # fmt: skip
 OUT_BLANK = dict.fromkeys(

@@ -1,7 +1,7 @@
 """TLS records as they go by: where the handshake ends, which records are session tickets, their sizes.
 
-Only record headers are read (and the type of a plaintext handshake message). The walk starts at a
-ClientHello that begins a segment, be it at the stream's start or behind a proxy handshake or STARTTLS.
+Only record headers are read (and the type of a plaintext handshake message). The walk starts where the
+originator begins to speak with a ClientHello, be it at once or after a proxy handshake or STARTTLS.
 
 The client's Finished ends its handshake. TLS 1.2: the record after its ChangeCipherSpec. TLS 1.3 (told by
 the server's encrypted records before the client's): its first encrypted record of a Finished' size, 53 or
@@ -29,7 +29,7 @@ MOST_TICKETS = 4
 _CCS, _HANDSHAKE, _DATA = 20, 22, 23
 _CLIENT_HELLO, _SERVER_HELLO = 1, 2
 _HELLO, _CIPHER, _FINISHED = 1, 2, 3  # c_state and s_state
-_BROKEN = 2  # EARLY.tls
+_FOLLOWED, _BROKEN = 1, 2  # EARLY.tls
 
 
 @helper
@@ -57,13 +57,23 @@ def advance(t, c, row, orig, ts, before, upto, data, low, at, captured):  # type
     if e.tls == _BROKEN:
         return
     if not e.tls:
-        if not orig or not _hello(t, row, orig, before, data, low, at, captured, _CLIENT_HELLO):
+        turn = 1 if orig else 2
+        if e.turn != turn:  # a hello begins where its side begins to speak
+            e.turn = turn
+            if orig:
+                e.c_pos = before
+        if not orig or not _hello(t, row, orig, e.c_pos, data, low, at, captured, _CLIENT_HELLO):
             return
-        e.tls, e.c_pos, e.c_start, e.s_pos = 1, before, before, -1
-    if not orig and e.s_pos < 0:
-        if not _hello(t, row, orig, before, data, low, at, captured, _SERVER_HELLO):
-            return
-        e.s_pos = before
+        e.tls, e.c_start = _FOLLOWED, e.c_pos
+    if not orig:
+        if e.s_pos < 0:
+            e.s_pos = before
+        if e.s_state == 0:
+            if upto - e.s_pos < 6:
+                return
+            if not _hello(t, row, orig, e.s_pos, data, low, at, captured, _SERVER_HELLO):
+                _break(e)
+                return
     _walk(t, c, row, orig, ts, upto, data, low, at, captured)
 
 
