@@ -111,9 +111,9 @@ def remove(t, slot):  # type: ignore[no-untyped-def]
 
 
 @helper
-def make_uid(t, start, src_hi, src_lo, dst_hi, dst_lo, sport, dport, proto):  # type: ignore[no-untyped-def]
-    """Two uint64 that name a connection, the same for the same capture and sensor."""
-    a = mix(np.uint64(t.seed) ^ mix(np.uint64(start)))
+def make_uid(t, salt, src_hi, src_lo, dst_hi, dst_lo, sport, dport, proto):  # type: ignore[no-untyped-def]
+    """Two uint64 that name a connection (`salt` stands for its start), the same for the same capture and sensor."""
+    a = mix(np.uint64(t.seed) ^ salt)
     a = mix(a ^ src_lo) + np.uint64(sport)
     a = mix(a ^ dst_lo) + np.uint64(dport)
     a = mix(a ^ src_hi) + np.uint64(proto)

@@ -13,7 +13,7 @@ from hopscope.sensor.columns import Packets
 from hopscope.sensor.compiled import helper, kernel
 from hopscope.sensor.emit import ICMP, OTHER, TCP, UDP
 from hopscope.sensor.state import DNS_ROWS, MAX_DEPTH, OPEN, PACKET, PARENT_ROWS, TIMERS
-from hopscope.sensor.table import DNS_IDLE, EXPIRE, IDLE, add_timer
+from hopscope.sensor.table import DNS_IDLE, EXPIRE, IDLE, add_timer, mix
 
 SECOND = 1_000_000_000
 IDLE_OTHERS = 60 * SECOND  # UDP, ICMP, other protocols, and TCP until its handshake is done
@@ -72,9 +72,13 @@ def _parents(t, c, rows, i):  # type: ignore[no-untyped-def]
         if q.carrier:
             low = (q.src_hi, q.src_lo) < (q.dst_hi, q.dst_lo)
             if low:
-                a, b = table.make_uid(t, zero, q.src_hi, q.src_lo, q.dst_hi, q.dst_lo, zero, zero, np.int64(q.proto))
+                a, b = table.make_uid(
+                    t, np.uint64(0), q.src_hi, q.src_lo, q.dst_hi, q.dst_lo, zero, zero, np.int64(q.proto)
+                )
             else:
-                a, b = table.make_uid(t, zero, q.dst_hi, q.dst_lo, q.src_hi, q.src_lo, zero, zero, np.int64(q.proto))
+                a, b = table.make_uid(
+                    t, np.uint64(0), q.dst_hi, q.dst_lo, q.src_hi, q.src_lo, zero, zero, np.int64(q.proto)
+                )
         elif q.slot >= 0:
             a, b = t.conn[q.slot].uid_a, t.conn[q.slot].uid_b
         else:
@@ -88,8 +92,8 @@ def _parents(t, c, rows, i):  # type: ignore[no-untyped-def]
 
 
 @helper
-def _open(t, h, kind, proto, one_way, sport, dport, rows, i):  # type: ignore[no-untyped-def]
-    """A new connection that begins with packet i."""
+def _open(t, h, kind, proto, one_way, sport, dport, salt, rows, i):  # type: ignore[no-untyped-def]
+    """A new connection that begins with packet i; `salt` goes into its uid."""
     if t.conn_frees > 0:
         t.conn_frees -= 1
         c = np.int64(t.conn_free[t.conn_frees])
@@ -112,7 +116,9 @@ def _open(t, h, kind, proto, one_way, sport, dport, rows, i):  # type: ignore[no
     conn.kind, conn.one_way, conn.hash = kind, one_way, h
     conn.serial = t.serial
     t.serial += 1
-    conn.uid_a, conn.uid_b = table.make_uid(t, ts, p.src_hi, p.src_lo, p.dst_hi, p.dst_lo, sport, dport, proto)
+    conn.uid_a, conn.uid_b = table.make_uid(
+        t, mix(np.uint64(ts)) ^ salt, p.src_hi, p.src_lo, p.dst_hi, p.dst_lo, sport, dport, proto
+    )
     conn.start, conn.last = ts, ts
     conn.timeout, conn.seg_end = IDLE_OTHERS, ts + emit.SEGMENT_NS
     table.insert(t, c)
@@ -301,15 +307,18 @@ def _packet(t, rows, i, data):  # type: ignore[no-untyped-def]
     else:
         kind = OTHER
         sport, dport = np.int64(0), np.int64(0)
+    salt = np.uint64(0)
     src = table.side_hash(p.src_hi, p.src_lo, sport)
     dst = table.side_hash(p.dst_hi, p.dst_lo, dport)
     h = table.tuple_hash(src, dst, proto, one_way)
     c, side = table.find(t, h, p.src_hi, p.src_lo, sport, p.dst_hi, p.dst_lo, dport, proto)
     if c >= 0 and kind == TCP and flags & tcp.SYN and tcp.reused(t, c, 2 * c + side, flags, np.int64(p.seq)):
+        if t.conn[c].start == p.ts:
+            salt = t.conn[c].uid_a  # else the two would have one name
         emit.end(t, c)
         c = np.int64(-1)
     if c < 0:
-        c = _open(t, h, np.int64(kind), proto, one_way, sport, dport, rows, i)
+        c = _open(t, h, np.int64(kind), proto, one_way, sport, dport, salt, rows, i)
         side = np.int64(0)
     conn = t.conn[c]
     p.slot = c

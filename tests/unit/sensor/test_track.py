@@ -297,3 +297,10 @@ def test_a_wrong_checksum_counts_only_when_asked_for() -> None:
         capture.frames[-1] = capture.frames[-1]._replace(data=bytes(data))
     assert only(capture.records()[0])["history"] == "D"
     assert capture.records(checksums=True)[0] == []  # their IP header's checksum is wrong as well
+
+
+def test_connections_of_one_moment_have_names_of_their_own() -> None:
+    capture = Capture()
+    for k in range(3):
+        Tcp(capture, seqs=(1000 * k, 0)).packet(0, "S")
+    assert len({r["uid"] for r in capture.records()[0]}) == 3
