@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from hopscope.records import CONNECTION_SCHEMA, Batch
 from hopscope.sensor import dissect, emit, names
 from hopscope.sensor.dissect import dns, dnstcp
 from hopscope.sensor.dnslog import DnsLog
+from hopscope.sensor.state import OUT
 from hopscope.sensor.track import Rows
 
 BATCH_ROWS = 8192
@@ -32,9 +34,12 @@ _COUNTS = (
     "resp_ip_bytes", "missed_bytes", "seg_orig_pkts", "seg_resp_pkts",
 )  # fmt: skip
 
-Said = tuple[dissect.Facts, int]  # and hello_rtt in ns, -1 when unknown
+# What the first bytes said: the values of _SAID, the services, hello_rtt in ns (-1 when unknown). Plain tuples,
+# not Facts, are kept, for the garbage collector passes them over.
+Said = tuple[tuple[Any, ...], str | None, int]
 
-_SILENT: Said = (dissect.Facts(), -1)
+_values = attrgetter(*_SAID)
+_SILENT: Said = (_values(dissect.Facts()), None, -1)
 
 
 class Assembler:
@@ -69,7 +74,6 @@ class Assembler:
         """Dissect, and keep the rows that become records."""
         kinds = rows.out["kind"]
         said: list[Said] = []
-        services: list[str | None] = []
         parents: list[list[tuple[int, int]] | None] = []
         contents = _Contents(rows)
         for i, (kind, serial, content, is_dns) in enumerate(
@@ -86,13 +90,11 @@ class Assembler:
                 facts = _SILENT
             if kind == emit.CONTENT:
                 continue
+            if final and self._dns.ended(serial) and is_dns:
+                facts = (facts[0], "dns", facts[2])
             said.append(facts)
             parents.append((self._parents.pop if final else self._parents.get)(serial, None) if self._parents else None)
-            if final and self._dns.ended(serial) and is_dns:
-                services.append("dns")
-            else:
-                services.append(",".join(facts[0].services) or None)
-        return _Piece(rows.out[kinds != emit.CONTENT], rows, said, services, parents)
+        return _Piece(rows.out[kinds != emit.CONTENT], rows, said, parents)
 
     def _dissect(self, contents: _Contents, i: int) -> Said:
         if contents.transport[i] == emit.TCP:
@@ -100,15 +102,16 @@ class Assembler:
             facts = dissect.tcp(orig, resp, contents.o_port[i], contents.r_port[i], bool(contents.partial[i]))
             if "dns" in facts.services:
                 self._dns_messages(contents, i, contents.dns_stream(i))
-            if facts.hello_at is None or facts.server_hello_at is None or facts.flipped:
-                return facts, -1
-            asked, answered = contents.times(i)
-            return facts, _between(_time_of(asked, facts.hello_at), _time_of(answered, facts.server_hello_at))
+            hello_rtt = -1
+            if facts.hello_at is not None and facts.server_hello_at is not None and not facts.flipped:
+                asked, answered = contents.times(i)
+                hello_rtt = _between(_time_of(asked, facts.hello_at), _time_of(answered, facts.server_hello_at))
+            return _values(facts), ",".join(facts.services) or None, hello_rtt
         sent, received = contents.datagrams(i)
         facts = dissect.udp([d for _, d in sent], [d for _, d in received], contents.o_port[i], contents.r_port[i])
         if "dns" in facts.services:
             self._dns_messages(contents, i, [(ts, dns.parse(d)) for ts, d in sorted(sent + received)])
-        return facts, -1
+        return _values(facts), ",".join(facts.services) or None, -1
 
     def _dns_messages(self, contents: _Contents, i: int, messages: list[tuple[int, dns.DnsMessage | None]]) -> None:
         row = contents.out[i : i + 1]
@@ -186,10 +189,9 @@ class _Piece:
         out: NDArray[np.void],
         rows: Rows,
         said: list[Said],
-        services: list[str | None],
         parents: list[list[tuple[int, int]] | None],
     ) -> None:
-        self.out, self.said, self.services, self.parents = out, said, services, parents
+        self.out, self.said, self.parents = out, said, parents
         self.history = _gather(rows.bytes, out["history_at"], out["letters"])
         self.sizes = _gather(rows.ints, out["sizes_at"], out["sizes"])
         self.on = _gather(rows.floats, out["on_at"], out["on"])
@@ -228,9 +230,9 @@ def _times(ns: NDArray[np.int64]) -> pa.Array:
 
 def _connections(pieces: list[_Piece], sensor: str, addresses: names.Addresses) -> pa.RecordBatch:
     """The records of all pieces, in the order they came."""
-    if not pieces:
+    out = np.concatenate([p.out for p in pieces]) if pieces else np.empty(0, OUT)
+    if not out.shape[0]:
         return _empty()
-    out = np.concatenate([p.out for p in pieces])
     said = [s for p in pieces for s in p.said]
     n = out.shape[0]
     orig = addresses.lookup(out["version"], out["o_hi"], out["o_lo"])
@@ -244,7 +246,7 @@ def _connections(pieces: list[_Piece], sensor: str, addresses: names.Addresses) 
         "resp_h": pa.array([a for a, _ in resp], pa.string()),
         "resp_p": pa.array(out["r_port"].astype(np.int32)),
         "proto": _TRANSPORTS.take(pa.array(out["transport"])),
-        "service": pa.array([s for p in pieces for s in p.services], pa.string()),
+        "service": pa.array([service for _, service, _ in said], pa.string()),
         "local_orig": pa.array([local for _, local in orig], pa.bool_()),
         "local_resp": pa.array([local for _, local in resp], pa.bool_()),
         "tunnel_parents": _tunnels([q for p in pieces for q in p.parents]),
@@ -254,7 +256,7 @@ def _connections(pieces: list[_Piece], sensor: str, addresses: names.Addresses) 
         "duration": pa.array(out["duration"] / 1e9, mask=out["duration"] < 0),
         "conn_state": _STATES.take(pa.array(out["state"])),
         "history": _texts(out["letters"], np.concatenate([p.history for p in pieces])),
-        "hello_rtt": _seconds(np.array([rtt for _, rtt in said], np.int64)),
+        "hello_rtt": _seconds(np.array([rtt for _, _, rtt in said], np.int64)),
         "reply_p10": pa.array(out["reply_p10"], mask=np.isnan(out["reply_p10"])),
         "replies": pa.array(out["replies"].astype(np.int64)),
         "first_speaker": _SPEAKERS.take(pa.array(out["speaker"])),
@@ -275,8 +277,8 @@ def _connections(pieces: list[_Piece], sensor: str, addresses: names.Addresses) 
     for name in ("first_bits", "first_printable"):
         known[name] = pa.array(out[name], mask=silent)
     known["first_head_printable"] = pa.array(out["first_head"].astype(bool), mask=silent)
-    for name in _SAID:
-        known[name] = pa.array([getattr(f, name) for f, _ in said], CONNECTION_SCHEMA.field(name).type)
+    for name, column in zip(_SAID, zip(*(values for values, _, _ in said), strict=True), strict=True):
+        known[name] = pa.array(column, CONNECTION_SCHEMA.field(name).type)
     return pa.RecordBatch.from_arrays([known[name] for name in CONNECTION_SCHEMA.names], schema=CONNECTION_SCHEMA)
 
 
