@@ -118,6 +118,7 @@ def main() -> None:
     p.add_argument("--packets", type=int, default=400_000)
     p.add_argument("--scales", default="", help="comma-separated factors, e.g. 1,2,4,8")
     p.add_argument("--captures", type=Path, default=ROOT / "pcaps")
+    p.add_argument("--only", default="", help="run only tools whose name begins with this")
     a = p.parse_args()
     captures = sorted(a.captures.glob("*.pcap.gz"))
     with tempfile.TemporaryDirectory() as scratch:
@@ -128,11 +129,12 @@ def main() -> None:
         run([sys.executable, "-m", "hopscope", "records", str(small)], work)  # compiles the sensor where it never ran
         count = build(captures, a.packets, file)
         print(f"{count:,} packets, {file.stat().st_size / 1e6:,.0f} MB\n")
-        runs = {name: run(command, work) if command else None for name, command in tools(file, state)}
-        base = runs["tshark -T fields"]
+        chosen = [(n, c) for n, c in tools(file, state) if n.startswith(a.only)]
+        runs = {name: run(command, work) if command else None for name, command in chosen}
+        base = runs.get("tshark -T fields")
         print("| tool | seconds | CPU seconds | packets/s | memory | to tshark | to zeek |")
         print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
-        zeek = runs["zeek -r, default scripts"]
+        zeek = runs.get("zeek -r, default scripts")
         for name, r in runs.items():
             if r is None:
                 print(f"| {name} | not installed | | | | | |")
