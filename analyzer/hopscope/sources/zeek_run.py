@@ -78,7 +78,7 @@ def records(
         problem = f"Zeek stopped: {complaint or f'exit status {status}'}"
         if not batch.connections.num_rows:
             raise InputError(capture.name, problem, "give a file that tcpdump or Wireshark wrote")
-        count.note(f"{capture.name}: {problem}; what stands before was read")
+        count.note(f"{capture.name}: {problem}; what it had logged before was read")
     elif source.damage is not None:
         count.note(source.damage.line(capture.name))
     count.inputs += 1

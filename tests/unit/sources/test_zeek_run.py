@@ -83,7 +83,7 @@ def test_a_zeek_that_gives_up_midway_is_a_problem(stand_in: Path) -> None:
     [batch] = read(stand_in / "x.pcap", count)
     assert batch.connections.num_rows == 4
     assert count.problems is not None
-    assert "Zeek stopped: error: bad dump file; what stands before was read" in count.problems[0]
+    assert "Zeek stopped: error: bad dump file; what it had logged before was read" in count.problems[0]
 
 
 def test_no_zeek_is_a_usage_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
