@@ -50,6 +50,7 @@ format: .venv/.ready-test
 
 docs: .venv/.ready-test
 	$(BIN)/python docs/records.py
+	$(BIN)/python docs/settings.py
 	$(BIN)/python docs/outputs.py
 
 clean:

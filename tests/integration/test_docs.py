@@ -12,6 +12,8 @@ import click
 import pytest
 
 from hopscope import cli
+from hopscope.heuristics import registry
+from hopscope.heuristics.base import Heuristic
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -27,9 +29,19 @@ def script(name: str) -> ModuleType:
     return module
 
 
-def test_the_page_of_records_is_current() -> None:
-    page = "\n".join(script("records").page()) + "\n"
-    assert (ROOT / "docs" / "records.md").read_text(encoding="utf-8") == page, "run `make docs`"
+@pytest.mark.parametrize("name", ["records", "settings"])
+def test_pages_made_from_definitions_are_current(name: str) -> None:
+    page = "\n".join(script(name).page()) + "\n"
+    assert (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8") == page, "run `make docs`"
+
+
+@pytest.mark.parametrize(("name", "heuristic"), list(registry().items()))
+def test_every_heuristic_is_in_the_readme_with_its_technique_and_in_the_changelog(
+    name: str, heuristic: Heuristic
+) -> None:
+    [row] = [line for line in README.splitlines() if line.startswith("|") and f"heuristics/{name}.py" in line]
+    assert heuristic.d3fend in row
+    assert f"`{name}`" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
 def options() -> list[tuple[str, str]]:
