@@ -157,7 +157,7 @@ def _undelivered(t, c, e, upto):  # type: ignore[no-untyped-def]
 def acked(t, c, e, upto):  # type: ignore[no-untyped-def]
     """The endpoint's bytes up to `upto` are acknowledged; True when that was news."""
     end = t.end[e]
-    if end.fins > 0 and upto >= end.fin_seq:
+    if end.fins > 0 and 0 < end.fin_seq <= upto:  # a FIN from far off tells nothing
         upto = end.fin_seq - 1
     if upto <= end.trimmed:
         return False
