@@ -81,8 +81,10 @@ class Assembler:
         ):
             final = kind == emit.FINAL
             if content:
-                facts = self._dissect(contents, i)
-                if not final:
+                facts = self._dissect(contents, i, kind != emit.SEGMENT)
+                if final:
+                    self._said.pop(serial, None)
+                else:
                     self._said[serial] = facts
             elif self._said:
                 facts = (self._said.pop if final else self._said.get)(serial, _SILENT) or _SILENT
@@ -96,11 +98,12 @@ class Assembler:
             parents.append((self._parents.pop if final else self._parents.get)(serial, None) if self._parents else None)
         return _Piece(rows.out[kinds != emit.CONTENT], rows, said, parents)
 
-    def _dissect(self, contents: _Contents, i: int) -> Said:
+    def _dissect(self, contents: _Contents, i: int, last: bool) -> Said:
+        """What the first bytes of row i say; `last`: they don't come again."""
         if contents.transport[i] == emit.TCP:
             orig, resp = contents.streams(i)
             facts = dissect.tcp(orig, resp, contents.o_port[i], contents.r_port[i], bool(contents.partial[i]))
-            if "dns" in facts.services:
+            if last and "dns" in facts.services:
                 self._dns_messages(contents, i, contents.dns_stream(i))
             hello_rtt = -1
             if facts.hello_at is not None and facts.server_hello_at is not None and not facts.flipped:
@@ -109,7 +112,7 @@ class Assembler:
             return _values(facts), ",".join(facts.services) or None, hello_rtt
         sent, received = contents.datagrams(i)
         facts = dissect.udp([d for _, d in sent], [d for _, d in received], contents.o_port[i], contents.r_port[i])
-        if "dns" in facts.services:
+        if last and "dns" in facts.services:
             self._dns_messages(contents, i, [(ts, dns.parse(d)) for ts, d in sorted(sent + received)])
         return _values(facts), ",".join(facts.services) or None, -1
 

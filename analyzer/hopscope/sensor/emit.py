@@ -101,10 +101,10 @@ def _bytes_out(t, block, n):  # type: ignore[no-untyped-def]
 
 @helper
 def _first_bytes(t, c, out):  # type: ignore[no-untyped-def]
-    """Hand the first bytes over; they are not collected any more."""
+    """Tell the first bytes; but for the end of a segment they are not collected any more."""
     conn = t.conn[c]
     row = np.int64(conn.early)
-    out.content, conn.content = 1, 1
+    out.content = 1
     e = t.early[row]
     out.orig_at = t.bytes
     if conn.kind == TCP:
@@ -133,7 +133,9 @@ def _first_bytes(t, c, out):  # type: ignore[no-untyped-def]
         t.out_longs[at], t.out_longs[at + 1] = e.mark_end[MARKS + k], e.mark_at[MARKS + k]
         at += 2
     t.longs = at
-    content.free_blocks(t, row)
+    if out.kind != SEGMENT:
+        conn.content = 1
+        content.free_blocks(t, row)
 
 
 @helper

@@ -9,6 +9,8 @@ is full, connections end early or go without; both are counted.
 
 from __future__ import annotations
 
+import secrets
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -144,7 +146,7 @@ def _pool(name: str, rows: int) -> list[tuple[str, str] | tuple[str, str, tuple[
 
 TABLES = np.dtype(
     [
-        ("seed", "u8"), ("now", "i8"), ("serial", "i8"), ("open_most", "i8"), ("open", "i8"),
+        ("seed", "u8"), ("key", "u8"), ("now", "i8"), ("serial", "i8"), ("open_most", "i8"), ("open", "i8"),
         ("timers", "i8"), ("outs", "i8"), ("bytes", "i8"), ("ints", "i8"), ("floats", "i8"), ("longs", "i8"),
         ("dns_rows", "i8"), ("parents", "i8"), ("evicted", "i8"), ("starved", "i8"),
         *_pool("conn", OPEN), *_pool("early", EARLIES), *_pool("block", BLOCK_ROWS), *_pool("hole", HOLE_ROWS),
@@ -195,6 +197,7 @@ def new_tables(seed: int, most_open: int = OPEN) -> NDArray[np.void]:
     """Empty tables (an array of one). `seed` goes into the uids; `most_open` connections are kept at most."""
     tables = np.zeros(1, TABLES)
     t = tables[0]
+    t["key"] = secrets.randbits(64)
     t["seed"], t["open_most"], t["now"] = seed, min(most_open, OPEN), np.iinfo(np.int64).min // 2
     t["likely"][0, list(LIKELY_TCP)] = 1
     t["likely"][1, list(LIKELY_UDP)] = 1

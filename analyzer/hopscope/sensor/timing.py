@@ -205,7 +205,7 @@ def from_resp(t, c, e, ts, off, length, fresh, covered):  # type: ignore[no-unty
             early.fin_wait = 0
         if early.tls and off + length <= early.s_from:
             tail = True
-            if early.s_from == NEVER and early.c_from != NEVER and off > early.resp_len:
+            if early.s_from == NEVER and early.c_from != NEVER and off >= t.end[e].reassembled:
                 conn.request_bad = 1  # out of order: can't tell a ticket from an answer
     if conn.request and not tail:
         if covered < conn.request_end:

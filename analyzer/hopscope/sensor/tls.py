@@ -124,6 +124,12 @@ def _break(e):  # type: ignore[no-untyped-def]
 
 
 @helper
+def encrypted(e):  # type: ignore[no-untyped-def]
+    """All that follows is encrypted, both ways."""
+    return e.tls == _FOLLOWED and e.c_state == _FINISHED
+
+
+@helper
 def _size(t, row, size):  # type: ignore[no-untyped-def]
     e = t.early[row]
     if e.sizes < TLS_SIZES:

@@ -204,16 +204,16 @@ def _tcp_payload(t, c, e, orig, p, data, rel, rel_ack, length):  # type: ignore[
         timing.from_orig(t, c, e, ts, off, length, fresh, data, at, captured)
     else:
         timing.from_resp(t, c, e, ts, off, length, fresh, rel_ack - 1)
-    if early >= 0 and not conn.content and upto_full(t, early, off):
+    if early >= 0 and not conn.content and _told_enough(t.early[early], off):
         emit.put(t, c, emit.CONTENT, ts)
 
 
 @helper
-def upto_full(t, early, off):  # type: ignore[no-untyped-def]
-    """All first bytes that will ever be kept are there, or the stream has gone far beyond them."""
-    e = t.early[early]
+def _told_enough(e, off):  # type: ignore[no-untyped-def]
+    """What follows the first bytes that were kept adds nothing: they are all there, the stream has gone far
+    beyond them, or all that follows is encrypted."""
     both = e.orig_len >= e.orig_stop and e.resp_len >= e.resp_stop
-    return both or off > 4 * state.RESP_BOUND
+    return both or off > 4 * state.RESP_BOUND or tls.encrypted(e)
 
 
 @helper
@@ -308,8 +308,8 @@ def _packet(t, rows, i, data):  # type: ignore[no-untyped-def]
         kind = OTHER
         sport, dport = np.int64(0), np.int64(0)
     salt = np.uint64(0)
-    src = table.side_hash(p.src_hi, p.src_lo, sport)
-    dst = table.side_hash(p.dst_hi, p.dst_lo, dport)
+    src = table.side_hash(t, p.src_hi, p.src_lo, sport)
+    dst = table.side_hash(t, p.dst_hi, p.dst_lo, dport)
     h = table.tuple_hash(src, dst, proto, one_way)
     c, side = table.find(t, h, p.src_hi, p.src_lo, sport, p.dst_hi, p.dst_lo, dport, proto)
     if c >= 0 and kind == TCP and flags & tcp.SYN and tcp.reused(t, c, 2 * c + side, flags, np.int64(p.seq)):

@@ -216,6 +216,17 @@ class TestFirstBytes:
         tcp.say(400, 10)
         assert [r["sni"] for r in capture.records()[0]] == ["www.example.org"] * 2
 
+    def test_what_comes_after_the_first_segment_is_read_too(self) -> None:
+        capture = Capture()
+        tcp = Tcp(capture, ports=(40000, 443))
+        tcp.open()
+        tcp.say(1, b"CONNECT www.example.org:443 HTTP/1.1\r\n\r\n")
+        tcp.say(290, b"HTTP/1.1 200 OK\r\n\r\n", back=True)
+        tcp.say(310, self.HELLO)
+        records, _ = capture.records()
+        assert [r["proxy_target"] for r in records] == ["www.example.org:443"] * 2
+        assert [r["sni"] for r in records] == [None, "www.example.org"]
+
 
 class TestDns:
     ASK = dns("www.example.org", ident=7)
