@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from hopscope.sensor import flags as flag
 from hopscope.sensor.compiled import helper
 from hopscope.sensor.state import HISTORY
 
@@ -14,8 +15,6 @@ ACKED, CORRUPT, DATA, FINISHED, HANDSHAKE, INCONSISTENT, MULTI, RESET, SYN, AGAI
     np.int64(ord(letter)) for letter in "ACDFHIQRSTWG"
 )
 FLIPPED = np.int64(ord("^"))
-
-_FIN, _SYN, _RST, _ACK = 1, 2, 4, 16
 
 
 @helper
@@ -74,7 +73,7 @@ def add_for(t, c, e, letter):  # type: ignore[no-untyped-def]
 def note_flags(t, c, e, flags, rel_seq, length):  # type: ignore[no-untyped-def]
     """The letters of a TCP packet's flags."""
     end = t.end[e]
-    syn, fin, rst = flags & _SYN != 0, flags & _FIN != 0, flags & _RST != 0
+    syn, fin, rst = flags & flag.SYN != 0, flags & flag.FIN != 0, flags & flag.RST != 0
     many = np.int64(syn) + np.int64(fin) + np.int64(rst)
     if many > 1:
         if fin and rst:
@@ -82,7 +81,7 @@ def note_flags(t, c, e, flags, rel_seq, length):  # type: ignore[no-untyped-def]
         else:
             check(t, c, e, MULTI_BIT, MULTI)
     elif syn:
-        letter = HANDSHAKE if flags & _ACK else SYN
+        letter = HANDSHAKE if flags & flag.ACK else SYN
         if check(t, c, e, SYN_BIT, letter) and rel_seq != end.syn_hist:
             add_for(t, c, e, letter)
         end.syn_hist = rel_seq
@@ -96,5 +95,5 @@ def note_flags(t, c, e, flags, rel_seq, length):  # type: ignore[no-untyped-def]
         end.rst_hist = rel_seq
     elif length:
         check(t, c, e, DATA_BIT, DATA)
-    elif flags & _ACK:
+    elif flags & flag.ACK:
         check(t, c, e, ACK_BIT, ACKED)

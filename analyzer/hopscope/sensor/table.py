@@ -7,6 +7,8 @@ import numpy as np
 from hopscope.sensor.compiled import helper
 from hopscope.sensor.state import INDEX, TIMERS
 
+SECOND = 1_000_000_000  # times are nanoseconds
+
 # what a timer does when it comes due
 EXPIRE, ATTEMPT, DELETE, IDLE, DNS_IDLE = (np.int64(k) for k in range(5))
 

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from hopscope.sensor.compiled import helper
+from hopscope.sensor.flags import FIN, RST
 from hopscope.sensor.state import NEVER, ON_NODES, ON_STARTS, REPLIES, REPLY_ROWS
 from hopscope.sensor.table import mix
 
 SILENCE = 500_000_000  # ns of silence that end an ON period (Zhang and Paxson 2000)
 
-FIN, RST = 1, 4
 VOID = -2  # CONN.fin_at: answered, or sent again
 NO_ONE, ORIG, RESP = 0, 1, 2
 IDLE, ASKED, ANSWERED = 0, 1, 2  # CONN.first_state
