@@ -47,7 +47,6 @@ class VantageSettings:
 
     dns_seen: bool = setting(True, "", "clients' DNS queries pass the sensor (false voids `unnamed`)")
     one_sided: bool = setting(False, "", "only one direction of each connection is seen (voids gaps and ratios)")
-    nat_pools: tuple[str, ...] = setting((), "", "local networks where one address hides many clients")
     own_proxies: tuple[str, ...] = setting((), "", "addresses of our own explicit proxies: never hops")
 
 

@@ -20,7 +20,6 @@ from hopscope.sensor.dissect.tlshello import client_hello, server_hello
 MAX_CRYPTO = 65536  # bytes of handshake put together, of one direction
 MAX_PACKETS = 4  # looked at in one datagram
 MAX_IDS = 4  # connection IDs that keys are tried for
-TAG = 16  # bytes of the AEAD's tag
 SAMPLE = 16  # bytes that the header's mask is made from
 
 _SALTS = {

@@ -9,7 +9,6 @@ MAGIC = (b"\xffSMB", b"\xfeSMB", b"\xfdSMB")
 MAX_CHUNKS = 64
 SEGMENT = 1460  # bytes that one segment carries at most, as a rule
 CONFIRMING = 3  # segments without a fault that Zeek wants of SMB
-RPC_PORT = 135
 
 _SPNEGO = b"\x06\x06\x2b\x06\x01\x05\x05\x02"
 _KERBEROS = b"\x06\x09\x2a\x86\x48\x86\xf7\x12\x01\x02\x02"

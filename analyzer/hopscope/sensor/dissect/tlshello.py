@@ -8,7 +8,7 @@ from struct import Struct, error
 from hopscope.sensor.dissect.ja4 import is_grease, ja4
 from hopscope.sensor.dissect.text import text
 
-SNI, SIGNATURE_ALGORITHMS, ALPN, SESSION_TICKET, PRE_SHARED_KEY, SUPPORTED_VERSIONS = 0, 13, 16, 35, 41, 43
+SNI, SIGNATURE_ALGORITHMS, ALPN, PRE_SHARED_KEY, SUPPORTED_VERSIONS = 0, 13, 16, 41, 43
 TLS13 = 0x0304
 
 _SHORT = Struct(">H")
