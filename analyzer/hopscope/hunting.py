@@ -206,4 +206,4 @@ def _told(count: InputCount) -> dict[str, object]:
     problems = count.problems or []
     more = len(problems) - PROBLEMS
     kept = [*problems[:PROBLEMS], f"and {more:,} further problems"] if more > 0 else problems
-    return dataclasses.asdict(count) | {"problems": kept}
+    return dataclasses.asdict(count) | {"problems": kept, "lacks": sorted(count.lacks or ())}

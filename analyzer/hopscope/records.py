@@ -7,7 +7,7 @@ what a source can't know is null, never 0 or "-".
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -149,8 +149,15 @@ class InputCount:
     connections: int = 0
     dns_queries: int = 0
     refused: int = 0  # packets or rows that could not be understood
+    missing: int = 0  # records that a stream counted and that never came
+    lacks: frozenset[str] | None = None  # fields of Connection that none of the inputs can fill; None before any
     inputs: int = 0  # files read to the end or to their damage
     problems: list[str] | None = None  # one line each: place, problem, remedy
+
+    def fills(self, fields: Iterable[str]) -> None:
+        """Tell what an input can fill of Connection; the others are lacking unless another input has them."""
+        lacking = frozenset(CONNECTION_SCHEMA.names).difference(fields)
+        self.lacks = lacking if self.lacks is None else self.lacks & lacking
 
     def note(self, problem: str) -> None:
         """Add one line about something that could not be read."""
