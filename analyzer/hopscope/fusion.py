@@ -52,11 +52,15 @@ class Scored:
 
 
 def weigh(window: Window, config: Config) -> tuple[dict[str, pa.Table], dict[str, str]]:
-    """Each heuristic's evidence, and what the vantage voids for all entities (heuristic -> reason)."""
+    """Each heuristic's evidence, and what the vantage or the input voids for all entities (heuristic -> reason)."""
     tables: dict[str, pa.Table] = {}
     void: dict[str, str] = {}
     for name, heuristic in registry().items():
         if name in config.disabled:
+            continue
+        lacking = [group for group in heuristic.needs if window.lacks.issuperset(group)]
+        if lacking:
+            void[name] = f"the input has no {' and no '.join(map(' or '.join, lacking))}"
             continue
         table = heuristic.weigh(window, config.heuristics.get(name, heuristic.defaults))
         for row in table.filter(pc.is_null(table["server"])).to_pylist():

@@ -111,7 +111,7 @@ def hunt(
     summaries = Summaries(loaded)
     for batch in records(captures, config=loaded, sensor=sensor, count=count, progress=progress):
         summaries.add(batch)
-    window = summaries.window()
+    window = dataclasses.replace(summaries.window(), lacks=count.lacks or frozenset())
     _note_unweighed(summaries.counts, loaded.window.hours, count)
     del summaries  # the hours behind the window are not needed again: half of a long hunt's memory
     return Findings(dossier.findings(window, loaded, _told(count)), count)

@@ -155,3 +155,16 @@ def test_severities(settings: Config, score: float, name: str) -> None:
 def test_ipv6_hops_are_addresses(settings: Config) -> None:
     (f,) = found(window(relayed("2001:db8::7"), **ordinary()), settings)
     assert (f.entity.kind, f.entity.value) == ("service", "[2001:db8::7]:443/tcp")
+
+
+def test_what_the_input_lacks_is_void_and_named(settings: Config) -> None:
+    # all times, as in Zeek's default logs: neither a gap nor a session of replies can be told
+    lacks = frozenset({"tcp_rtt", "hello_rtt", "finished_rtt", "first_reply", "reply_p10", "close_rtt", "replies"})
+    seen = dataclasses.replace(window(relayed(), **ordinary()), lacks=lacks)
+    tables, void = fusion.weigh(seen, settings)
+    assert "path_gap" not in tables
+    assert void["path_gap"].startswith("the input has no tcp_rtt and no hello_rtt or ")
+    assert void["terminal_session"] == "the input has no replies"
+    # one measure of the answer is enough
+    told = dataclasses.replace(seen, lacks=lacks - {"tcp_rtt", "hello_rtt"})
+    assert "path_gap" in fusion.weigh(told, settings)[0]

@@ -44,6 +44,7 @@ class Window:
 
     `first_seen` has (kind, value, first_us) over everything ever condensed, also before the window: kind
     is name or address. `start_us` and `end_us` bound the window; `history_us` is the earliest time known.
+    `lacks` are the fields of Connection that none of the inputs can fill.
     """
 
     pairs: ir.Table
@@ -59,6 +60,7 @@ class Window:
     end_us: int
     history_us: int
     vantage: VantageSettings
+    lacks: frozenset[str] = frozenset()
 
 
 class Heuristic(Protocol):
@@ -66,7 +68,8 @@ class Heuristic(Protocol):
 
     `name` is the file's name, `title` what it detects in a few words, `d3fend` the D3FEND technique,
     `group` the fusion group whose cap it shares, `source` where the formula and its weights come from,
-    `defaults` an instance of its settings, `facts` the fact columns of its evidence.
+    `defaults` an instance of its settings, `facts` the fact columns of its evidence. `needs` are the fields
+    of Connection that it can't do without: of each group at least one; it isn't asked where they are lacking.
     """
 
     name: str
@@ -76,6 +79,7 @@ class Heuristic(Protocol):
     source: str
     defaults: Any
     facts: tuple[Fact, ...]
+    needs: tuple[tuple[str, ...], ...]
 
     def weigh(self, window: Window, settings: Any) -> pa.Table:
         """The evidence: columns of EVIDENCE, then the facts. Rows only where it can tell, or is void."""

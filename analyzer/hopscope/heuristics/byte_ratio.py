@@ -60,6 +60,7 @@ class ByteRatio:
     source: str = "producer-consumer ratio, Bullard & Gerth 2014"
     defaults: Settings = Settings()
     facts: tuple[Fact, ...] = FACTS
+    needs: tuple[tuple[str, ...], ...] = (("orig_bytes",), ("resp_bytes",))
 
     def weigh(self, window: Window, settings: Settings) -> pa.Table:
         """Evidence per pair; see the class."""

@@ -95,6 +95,7 @@ class Cadence:
     source: str = "RITA v5, Elastic beaconing, BAYWATCH"
     defaults: Settings = Settings()
     facts: tuple[Fact, ...] = FACTS
+    needs: tuple[tuple[str, ...], ...] = ()
 
     def weigh(self, window: Window, settings: Settings) -> pa.Table:
         """Evidence per scope; see the class."""

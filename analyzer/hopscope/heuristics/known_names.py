@@ -46,6 +46,7 @@ class KnownNames:
     source: str = "RITA v5 first-seen modifier"
     defaults: Settings = Settings()
     facts: tuple[Fact, ...] = FACTS
+    needs: tuple[tuple[str, ...], ...] = ()
 
     def weigh(self, window: Window, settings: Settings) -> pa.Table:
         """Evidence per pair; see the class."""

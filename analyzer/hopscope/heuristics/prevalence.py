@@ -54,6 +54,7 @@ class Prevalence:
     source: str = "RITA v5 prevalence modifier"
     defaults: Settings = Settings()
     facts: tuple[Fact, ...] = FACTS
+    needs: tuple[tuple[str, ...], ...] = ()
 
     def weigh(self, window: Window, settings: Settings) -> pa.Table:
         """Evidence per pair; see the class."""

@@ -74,6 +74,7 @@ class ProxyProtocol:
     source: str = "RFC 1928, RFC 9110"
     defaults: Settings = Settings()
     facts: tuple[Fact, ...] = FACTS
+    needs: tuple[tuple[str, ...], ...] = (("proxy_protocol", "service"),)
 
     def weigh(self, window: Window, settings: Settings) -> pa.Table:
         """Evidence per pair: a relay request, else a misfit."""

@@ -92,6 +92,7 @@ class RelayPattern:
     source: str = "D3FEND; Zhang & Paxson 2000; Mathews et al. 2026"
     defaults: Settings = Settings()
     facts: tuple[Fact, ...] = FACTS
+    needs: tuple[tuple[str, ...], ...] = (("orig_bytes",), ("resp_bytes",))
 
     def weigh(self, window: Window, settings: Settings) -> pa.Table:
         """Evidence about host and accepting port, one row per near peer and far end."""

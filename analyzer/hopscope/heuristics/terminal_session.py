@@ -56,6 +56,7 @@ class TerminalSession:
     source: str = "D3FEND D3-RTSD; Zhang & Paxson 2000"
     defaults: Settings = Settings()
     facts: tuple[Fact, ...] = FACTS
+    needs: tuple[tuple[str, ...], ...] = (("replies",), ("orig_bytes",))
 
     def weigh(self, window: Window, settings: Settings) -> pa.Table:
         """Evidence per pair; see the class."""

@@ -55,6 +55,7 @@ class Unnamed:
     source: str = "Sigma and ET rules on bare addresses; rate measured on ordinary logs"
     defaults: Settings = Settings()
     facts: tuple[Fact, ...] = FACTS
+    needs: tuple[tuple[str, ...], ...] = ()
 
     def weigh(self, window: Window, settings: Settings) -> pa.Table:
         """Evidence per pair; see the class."""

@@ -11,6 +11,7 @@ import pytest
 
 from hopscope import fusion, heuristics
 from hopscope.heuristics.base import EVIDENCE
+from hopscope.records import CONNECTION_SCHEMA
 from support.windows import make_window, starts
 
 NAMES = [
@@ -56,3 +57,8 @@ class TestContract:
         tables = [heuristic.weigh(make_window(starts=starts(times)), heuristic.defaults) for _ in range(2)]
         assert isinstance(tables[0], pa.Table)
         assert tables[0].to_pylist() == tables[1].to_pylist()
+
+    def test_it_needs_fields_that_exist(self, name: str) -> None:
+        for group in heuristics.registry()[name].needs:
+            assert group
+            assert set(group) <= set(CONNECTION_SCHEMA.names)
