@@ -58,6 +58,20 @@ class WindowSettings:
 
 
 @dataclass(frozen=True)
+class LiveSettings:
+    """[live]"""
+
+    tick_s: float = setting(10.0, "s", "how often a running analyzer weighs what it has read")
+    ack_s: float = setting(10.0, "s", "how long Zeek may take to accept a subscription")
+    queue_mb: int = setting(256, "MB", "what may wait to be decoded; what comes beyond it is dropped and counted")
+
+    def __post_init__(self) -> None:
+        for name in ("tick_s", "ack_s", "queue_mb"):
+            if getattr(self, name) <= 0:
+                raise UsageError(f"live.{name}: must be more than 0")
+
+
+@dataclass(frozen=True)
 class FusionSettings:
     """[fusion]"""
 
@@ -79,6 +93,7 @@ class Config:
     network: NetworkSettings = NetworkSettings()
     vantage: VantageSettings = VantageSettings()
     window: WindowSettings = WindowSettings()
+    live: LiveSettings = LiveSettings()
     fusion: FusionSettings = FusionSettings()
     heuristics: Mapping[str, Any] = field(default_factory=dict)
     disabled: frozenset[str] = frozenset()
@@ -88,6 +103,7 @@ SECTIONS: dict[str, type[Any]] = {
     "network": NetworkSettings,
     "vantage": VantageSettings,
     "window": WindowSettings,
+    "live": LiveSettings,
     "fusion": FusionSettings,
 }
 

@@ -114,7 +114,7 @@ def hunt(
     window = dataclasses.replace(summaries.window(), lacks=count.lacks or frozenset())
     _note_unweighed(summaries.counts, loaded.window.hours, count)
     del summaries  # the hours behind the window are not needed again: half of a long hunt's memory
-    return Findings(dossier.findings(window, loaded, _told(count)), count)
+    return Findings(dossier.findings(window, loaded, told(count)), count)
 
 
 def records(
@@ -201,7 +201,7 @@ def _note_unweighed(counts: Counts, hours: int, count: InputCount) -> None:
         )
 
 
-def _told(count: InputCount) -> dict[str, object]:
+def told(count: InputCount) -> dict[str, object]:
     """What findings keep of the count, so that they say what their input lacked."""
     problems = count.problems or []
     more = len(problems) - PROBLEMS

@@ -90,7 +90,10 @@ class PathGap:
     source: str = "NDSS 2025 (cross-layer RTT), NDSS 2024 (host aggregation)"
     defaults: Settings = Settings()
     facts: tuple[Fact, ...] = FACTS
-    needs: tuple[tuple[str, ...], ...] = (("tcp_rtt",), ("hello_rtt", "finished_rtt", "first_reply", "reply_p10", "close_rtt"))
+    needs: tuple[tuple[str, ...], ...] = (
+        ("tcp_rtt",),
+        ("hello_rtt", "finished_rtt", "first_reply", "reply_p10", "close_rtt"),
+    )
 
     def weigh(self, window: Window, settings: Settings) -> pa.Table:
         """Evidence per pair; see the class."""

@@ -1,0 +1,1 @@
+"""The running analyzer: records as they come, findings as they arise."""

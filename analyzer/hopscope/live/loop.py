@@ -1,0 +1,82 @@
+"""The live loop: records are summarised as they come, and every tick the window is weighed anew.
+
+The loop itself reads no clock and prints nothing: time, output and the stop are handed in.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pyarrow.compute as pc
+
+from hopscope.config import Config
+from hopscope.findings import SEVERITIES, Finding
+from hopscope.hunting import Findings, told
+from hopscope.records import InputCount
+from hopscope.sources.live_source import LiveSource
+
+POLL_S = 1.0  # how long a source is waited for at a time, so that a stop is heeded soon
+REST = 1.0  # a tick that took t seconds is followed by at least REST * t seconds of reading
+
+
+@dataclass(frozen=True)
+class Tick:
+    """What one weighing brought: `arisen` are findings that are new or more severe than when last told."""
+
+    found: Findings
+    arisen: tuple[Finding, ...]
+    gone: int  # findings told before that the window no longer supports
+
+
+class Loop:
+    """Reads a source until it is told to stop, and weighs what was read every `tick_s` seconds.
+
+    `count` tells what was read; the source counts what it refused and what went missing.
+    """
+
+    def __init__(self, source: LiveSource, config: Config, count: InputCount, clock: Callable[[], float]):
+        from hopscope.summaries import Summaries
+
+        self.count = count
+        self._source, self._config, self._clock = source, config, clock
+        self._summaries = Summaries(config)
+        self._told: dict[str, int] = {}  # finding -> the highest severity told of it
+        self._changed = False  # records came since the last tick
+
+    def run(self, stopped: Callable[[], bool]) -> Iterator[Tick]:
+        """Ticks that brought something, until `stopped`; the last one weighs what came since the one before."""
+        due = self._clock() + self._config.live.tick_s
+        while not stopped():
+            self._read(max(0.0, min(POLL_S, due - self._clock())))
+            began = self._clock()
+            if began < due:
+                continue
+            if self._changed:
+                yield self.tick()
+            now = self._clock()
+            due = now + max(self._config.live.tick_s, REST * (now - began))
+        self._read(0.0)
+        if self._changed:
+            yield self.tick()
+
+    def tick(self) -> Tick:
+        """Weigh the window as it is now."""
+        from hopscope import dossier
+
+        self._changed = False
+        window = dataclasses.replace(self._summaries.window(), lacks=self.count.lacks or frozenset())
+        found = Findings(dossier.findings(window, self._config, told(self.count)), self.count)
+        arisen = tuple(f for f in found if SEVERITIES.index(f.severity) > self._told.get(f.id, -1))
+        gone = len(self._told.keys() - {f.id for f in found})
+        for finding in arisen:
+            self._told[finding.id] = SEVERITIES.index(finding.severity)
+        return Tick(found, arisen, gone)
+
+    def _read(self, timeout_s: float) -> None:
+        for batch in self._source.poll(timeout_s):
+            self.count.connections += pc.sum(pc.equal(batch.connections["seg"], 0)).as_py() or 0
+            self.count.dns_queries += batch.dns_queries.num_rows
+            self._summaries.add(batch)
+            self._changed = True
