@@ -7,3 +7,9 @@
 @load ./logs
 @load ./dns
 @load ./timing
+@load ./opening
+@load ./tls
+@load ./certificates
+@load ./http
+@load ./socks
+@load ./ssh

@@ -1,0 +1,112 @@
+##! The first payload each way: who speaks first, after what pause, and when it is answered.
+
+@load ./main
+@load ./timing
+
+@load-sigs ./signatures
+
+module Hopscope;
+
+export {
+	## The originator's first payload has come.
+	##
+	## s: The connection's state.
+	##
+	## data: The payload, as far as it came in one piece.
+	global requested: hook(s: State, data: string);
+
+	## The responder has sent its first payload: the first answer, when it answers something. Told once;
+	## for those that learn of it another way than from its bytes.
+	##
+	## c: The connection.
+	##
+	## s: Its state.
+	global answered: function(c: connection, s: State);
+
+	## A request has come to its end only now, in a segment after its first.
+	##
+	## s: The connection's state.
+	global request_ended: function(s: State);
+}
+
+redef record State += {
+	# When the first request came, or the last segment of it that is known, and how many bytes that makes.
+	asked: time &optional;
+	asked_size: count &default=0;
+	# It is known that the request ended at that time.
+	asked_whole: bool &default=F;
+	# The responder has spoken.
+	answered: bool &default=F;
+};
+
+function first_request(match: signature_state, data: string): bool
+	{
+	local c = match$conn;
+	local s = state(c);
+
+	if ( s?$asked || |data| == 0 )
+		return T;
+
+	s$asked = network_time();
+	s$asked_size = |data|;
+	s$rec$first_len = |data|;
+
+	if ( ! s$rec?$first_speaker )
+		s$rec$first_speaker = "orig";
+	if ( s?$first_ack )
+		s$rec$pause = network_time() - s$first_ack;
+
+	hook requested(s, data);
+
+	return T;
+	}
+
+function answered(c: connection, s: State)
+	{
+	if ( s$answered )
+		return;
+
+	s$answered = T;
+
+	if ( ! s?$asked )
+		{
+		s$rec$first_speaker = "resp";
+		return;
+		}
+
+	if ( s$rec$first_speaker == "resp" || "T" in c$history )
+		return;
+
+	# It took more segments than were seen: the last one's time isn't known.
+	if ( ! s$asked_whole && c$orig$size != s$asked_size )
+		return;
+
+	s$rec$first_reply = network_time() - s$asked;
+	}
+
+function first_answer(match: signature_state, data: string): bool
+	{
+	if ( |data| > 0 )
+		answered(match$conn, state(match$conn));
+
+	return T;
+	}
+
+function request_ended(s: State)
+	{
+	if ( s$answered )
+		return;
+
+	s$asked = network_time();
+	s$asked_whole = T;
+	}
+
+# The handshake's last ACK carried the request.
+event connection_first_ACK(c: connection) &priority=-5
+	{
+	if ( c?$hopscope
+	    && c$hopscope?$asked
+	    && c$hopscope?$first_ack
+	    && c$hopscope$asked == c$hopscope$first_ack )
+		c$hopscope$rec$pause = 0sec;
+	}
