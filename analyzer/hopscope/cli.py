@@ -11,25 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hopscope import __version__
+from hopscope import __version__, options
 from hopscope.errors import HopscopeError, InputError, UsageError
+from hopscope.live import commands as live
+from hopscope.options import CRASHED, EXIT_CODES, FOUND, INPUT, INTERRUPTED, NOTHING, READER_GONE, USAGE
 
 if TYPE_CHECKING:
     from hopscope.hunting import Findings
     from hopscope.outputs.page import Row
-
-NOTHING, FOUND, USAGE, INPUT = 0, 1, 2, 3
-CRASHED = 70  # sysexits.h EX_SOFTWARE: a fault of hopscope's must look neither like findings nor like none
-INTERRUPTED = 130  # 128 + SIGINT, as shells have it
-READER_GONE = 141  # 128 + SIGPIPE
-
-EXIT_CODES = """\b
-Exit codes:
-  0  nothing at or above the severity
-  1  findings at or above the severity
-  2  wrong usage or configuration, or a missing tool
-  3  input that couldn't be read
-"""
 
 
 @click.group(
@@ -42,10 +31,6 @@ def commands() -> None:
 
 
 _captures = click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...")
-_local_nets = click.option(
-    "--local-nets", metavar="CIDR,CIDR", help="The monitored networks, e.g. 10.0.0.0/8,2001:db8::/32."
-)
-_config = click.option("--config", "config_file", metavar="FILE", help="Settings, in TOML.")
 _sensor = click.option(
     "--sensor",
     type=click.Choice(["auto", "builtin", "zeek"]),
@@ -53,28 +38,17 @@ _sensor = click.option(
     show_default=True,
     help="What reads the captures. Zeek's default logs lack timing, so auto takes the built-in sensor.",
 )
-_findings = click.option(
-    "--findings", "store_file", metavar="FILE", help="Where findings are kept. [default: the last run's]"
-)
 
 
 @commands.command(epilog=EXIT_CODES)
 @_captures
-@click.option(
-    "--format", "form", type=click.Choice(["table", "jsonl"]), help="[default: table on a terminal, else jsonl]"
-)
+@options.form
 @click.option("--out", metavar="FILE", help="Write the findings there instead of to standard output.")
-@click.option(
-    "--severity",
-    type=click.Choice(["info", "low", "medium", "high", "critical"]),
-    default="medium",
-    show_default=True,
-    help="Show findings of this severity and above; lower ones are kept all the same.",
-)
-@_local_nets
-@_config
+@options.severity
+@options.local_nets
+@options.config_file
 @_sensor
-@_findings
+@options.store_file
 def hunt(
     captures: tuple[str, ...],
     form: str | None,
@@ -94,7 +68,7 @@ def hunt(
 
     _check_input(captures)
     config = hunting.settings(config_file, local_nets)
-    keep = _store(store_file)
+    keep = options.keeping(store_file)
     if out is not None:
         _check_output(Path(out))
     if sys.stderr.isatty() and hunting.will_compile(sensor):
@@ -111,7 +85,7 @@ def hunt(
 
 @commands.command()
 @click.argument("finding")
-@_findings
+@options.store_file
 def explain(finding: str, store_file: str | None) -> int:
     """Explain FINDING: its evidence with numbers, thresholds and facts, and the connections behind it.
 
@@ -120,7 +94,7 @@ def explain(finding: str, store_file: str | None) -> int:
     from hopscope import store
     from hopscope.outputs import explanation
 
-    _page(explanation.rows(store.find(_kept(store_file), finding)))
+    _page(explanation.rows(store.find(options.kept(store_file), finding)))
     return NOTHING
 
 
@@ -128,20 +102,20 @@ def explain(finding: str, store_file: str | None) -> int:
 @click.argument("finding")
 @click.option("--pcap", metavar="FILE", required=True, help="The capture that the finding came from.")
 @click.option("--connection", metavar="UID", help="Which connection. [default: the one that shows most]")
-@_findings
+@options.store_file
 def dissect(finding: str, pcap: str, connection: str | None, store_file: str | None) -> int:
     """Show the packets behind FINDING: the handshake and the exchanges that show the gap (needs TShark)."""
     from hopscope import dissect as dissecting
     from hopscope import store
 
-    _page(dissecting.rows(store.find(_kept(store_file), finding), Path(pcap), connection))
+    _page(dissecting.rows(store.find(options.kept(store_file), finding), Path(pcap), connection))
     return NOTHING
 
 
 @commands.command()
 @_captures
-@_local_nets
-@_config
+@options.local_nets
+@options.config_file
 @_sensor
 def records(captures: tuple[str, ...], local_nets: str | None, config_file: str | None, sensor: str) -> int:
     """Print the records of captures as JSON Lines, one per connection (segment) and DNS query.
@@ -160,6 +134,10 @@ def records(captures: tuple[str, ...], local_nets: str | None, config_file: str 
     for problem in count.problems or []:
         terminal.say(problem)
     return NOTHING
+
+
+commands.add_command(live.live)
+commands.add_command(live.follow)
 
 
 def main() -> None:
@@ -215,27 +193,6 @@ def _check_output(out: Path) -> None:
         store.check_writable(out, "--out")
     elif out.is_dir() or not os.access(out, os.W_OK):
         raise UsageError(f"{out}: can't be written; name a writable file with --out")
-
-
-def _store(named: str | None) -> Path | None:
-    """Where this run's findings will be kept. Only a place that the user named must be writable."""
-    from hopscope import store, terminal
-
-    path = Path(named) if named is not None else store.default_path(os.environ)
-    try:
-        store.check_writable(path)
-    except UsageError as e:
-        if named is not None:
-            raise
-        terminal.say(f"findings won't be kept: {e}")
-        return None
-    return path
-
-
-def _kept(named: str | None) -> Path:
-    from hopscope import store
-
-    return Path(named) if named is not None else store.default_path(os.environ)
 
 
 def _output(

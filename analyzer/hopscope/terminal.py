@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -57,3 +57,25 @@ def progress() -> Iterator[Progress | None]:
         yield show
     finally:
         bar.stop()
+
+
+@contextmanager
+def status() -> Iterator[Callable[[str], None]]:
+    """A line on standard error that tells how a run goes, and is told anew; only where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda line: None
+        return
+    from rich.console import Console
+    from rich.status import Status
+    from rich.text import Text
+
+    shown = Status("", console=Console(stderr=True, markup=False))
+
+    def show(line: str) -> None:
+        shown.start()
+        shown.update(Text(visible(line)))
+
+    try:
+        yield show
+    finally:
+        shown.stop()

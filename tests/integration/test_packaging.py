@@ -43,6 +43,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md"):
         shutil.copy(ROOT / name, source)
     shutil.copytree(ROOT / "analyzer", source / "analyzer", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "zeek-scripts", source / "zeek-scripts")
     build = [sys.executable, "-m", "build", "--wheel", "--outdir", str(work), str(source)]
     subprocess.run(build, check=True, capture_output=True, timeout=600)
     [made] = work.glob("*.whl")
@@ -56,7 +57,8 @@ def test_the_wheel_holds_the_package_and_its_promises(wheel: Path) -> None:
         metadata = z.read(next(f for f in files if f.endswith("METADATA"))).decode()
     modules = {str(f.relative_to(ROOT / "analyzer")) for f in (ROOT / "analyzer").rglob("*.py")}
     assert {f for f in files if f.endswith(".py")} == modules
-    assert {"hopscope/py.typed"} <= set(files)
+    scripts = {f"hopscope/zeek-scripts/{f.name}" for f in (ROOT / "zeek-scripts").iterdir()}
+    assert {"hopscope/py.typed", *scripts} <= set(files)
     required = re.findall(r"^Requires-Dist: (.*)$", metadata, re.MULTILINE)
     assert not names(required) & NOT_OURS
     # of the tools that are GPL or only serve tests, none is asked for by default

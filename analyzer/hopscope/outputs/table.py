@@ -20,14 +20,17 @@ LABELS = 10
 def rows(shown: Sequence[Finding], kept: Sequence[Finding], severity: str, told: Sequence[Row]) -> Iterator[Row]:
     """The findings in `shown`, strongest first, then how many there are, then the rows of `told`."""
     for finding in sorted(shown, key=lambda f: (-f.score_db, f.id)):
-        yield from _finding(finding)
+        yield from told_of(finding)
         yield Row()
     yield verdict(shown, kept, severity)
     yield from told
 
 
-def told(count: InputCount, store: Path | None, shown: Sequence[Finding], pcap: str) -> list[Row]:
-    """What was read, what could not be, where findings are kept, and the next commands."""
+def told(count: InputCount, store: Path | None, shown: Sequence[Finding], pcap: str | None) -> list[Row]:
+    """What was read, what could not be, where findings are kept, and the next commands.
+
+    `pcap` is the capture to dissect, None where there is none.
+    """
     lines = [Row(summary(count), "read", LABELS)]
     problems = count.problems or []
     lines += [Row(problem, "problem" if i == 0 else "", LABELS) for i, problem in enumerate(problems[:PROBLEMS])]
@@ -38,18 +41,20 @@ def told(count: InputCount, store: Path | None, shown: Sequence[Finding], pcap: 
     if shown:
         first = max(shown, key=lambda f: (f.score_db, f.id)).id
         lines.append(Row(f"hopscope explain {first}", "next", LABELS))
-        lines.append(Row(f"hopscope dissect {first} --pcap {shlex.quote(pcap)}", "", LABELS))
+        if pcap is not None:
+            lines.append(Row(f"hopscope dissect {first} --pcap {shlex.quote(pcap)}", "", LABELS))
     return lines
 
 
 def summary(count: InputCount) -> str:
     """One line of what a run read."""
-    read = [
-        words.plural(count.packets, "packet"),
-        words.plural(count.connections, "connection"),
-        words.plural(count.dns_queries, "DNS query"),
-    ]
-    return f"{words.plural(count.inputs, 'capture')}: {', '.join(read)}; {count.refused:,} refused"
+    read = [words.plural(count.connections, "connection"), words.plural(count.dns_queries, "DNS query")]
+    if count.packets:
+        read.insert(0, words.plural(count.packets, "packet"))
+    what = "capture" if count.packets else "log file"
+    inputs = f"{words.plural(count.inputs, what)}: " if count.inputs else ""
+    missing = f", {count.missing:,} missing" if count.missing else ""
+    return f"{inputs}{', '.join(read)}; {count.refused:,} refused{missing}"
 
 
 def verdict(shown: Sequence[Finding], kept: Sequence[Finding], severity: str) -> Row:
@@ -69,7 +74,8 @@ def _rank(finding: Finding) -> int:
     return SEVERITIES.index(finding.severity)
 
 
-def _finding(f: Finding) -> Iterator[Row]:
+def told_of(f: Finding) -> Iterator[Row]:
+    """One finding: who, why and where it goes."""
     head = f"{f.severity.upper()}"
     yield Row(f"{words.hop(f)}  {words.decibans(f.score_db)} dB", head, LABELS, right=f.id, style=STYLES[f.severity])
     if f.entity.kind not in ("service", "address"):

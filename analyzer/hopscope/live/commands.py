@@ -1,0 +1,197 @@
+"""The commands that stay: `hopscope live`, fed by Zeek, and `hopscope follow`, which watches its logs."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import click
+
+from hopscope import options
+from hopscope.options import EXIT_CODES, FOUND, NOTHING
+
+if TYPE_CHECKING:
+    from hopscope.config import Config
+    from hopscope.findings import Finding
+    from hopscope.live.loop import Tick
+    from hopscope.records import InputCount
+    from hopscope.sources.live_source import LiveSource
+
+
+@click.command(epilog=EXIT_CODES)
+@click.argument("url")
+@options.form
+@options.severity
+@click.option("--ca", metavar="FILE", help="wss: the authority that signed Zeek's certificate (PEM).")
+@click.option("--cert", metavar="FILE", help="wss: our own certificate, where Zeek asks for one (PEM).")
+@click.option("--key", metavar="FILE", help="wss: the key of --cert (PEM).")
+@click.option("--send/--no-send", default=True, show_default=True, help="Send findings back to Zeek.")
+@options.local_nets
+@options.config_file
+@options.store_file
+def live(
+    url: str,
+    form: str | None,
+    severity: str,
+    ca: str | None,
+    cert: str | None,
+    key: str | None,
+    send: bool,
+    local_nets: str | None,
+    config_file: str | None,
+    store_file: str | None,
+) -> int:
+    """Hunt in what a running Zeek sends, and tell findings as they arise.
+
+    URL is ws://HOST:PORT, wss://HOST:PORT (the package's `Hopscope::listen`), or broker://HOST:PORT with
+    Zeek's own Python bindings. Ends with Ctrl-C or SIGTERM.
+    """
+    from hopscope import hunting
+    from hopscope.records import InputCount
+    from hopscope.sources import live_source
+
+    config = hunting.settings(config_file, local_nets)
+    count = InputCount()
+    tls = live_source.Tls(ca, cert, key)
+    with live_source.connect(url, config.live, count, tls) as source:
+        return _stay(source, url, config, count, form, severity, store_file, send)
+
+
+@click.command(epilog=EXIT_CODES)
+@click.argument("directory", metavar="DIR")
+@options.form
+@options.severity
+@options.local_nets
+@options.config_file
+@options.store_file
+def follow(
+    directory: str,
+    form: str | None,
+    severity: str,
+    local_nets: str | None,
+    config_file: str | None,
+    store_file: str | None,
+) -> int:
+    """Hunt in the logs that Zeek is writing in DIR, and tell findings as they arise.
+
+    DIR is what Zeek calls `current`: the logs are read as they grow, across rotation and restarts.
+    Ends with Ctrl-C or SIGTERM.
+    """
+    from hopscope import hunting
+    from hopscope.live.following import Following
+    from hopscope.records import InputCount
+
+    config = hunting.settings(config_file, local_nets)
+    count = InputCount()
+    with Following(Path(directory), config, count, time.sleep) as source:
+        return _stay(source, directory, config, count, form, severity, store_file, send=False)
+
+
+def _stay(
+    source: LiveSource,
+    name: str,
+    config: Config,
+    count: InputCount,
+    form: str | None,
+    severity: str,
+    store_file: str | None,
+    send: bool,
+) -> int:
+    """Run the loop until a signal ends it; the exit code tells whether anything was found."""
+    from hopscope import terminal
+    from hopscope.live.loop import Loop
+
+    keep = options.keeping(store_file)
+    form = form or ("table" if sys.stdout.isatty() else "jsonl")
+    loop = Loop(source, config, count, time.monotonic)
+    last: Tick | None = None
+    shown = 0
+    problems = _Problems(count)
+    terminal.say(f"reading {name}; Ctrl-C ends it")
+    with _ended() as ended, terminal.status() as status:
+
+        def stopped() -> bool:
+            problems.tell()
+            status(f"{source.status.line()}; {shown} findings told")
+            return ended()
+
+        for tick in loop.run(stopped):
+            arisen = [f for f in tick.arisen if f in tick.found.at_least(severity)]
+            _show(arisen, form)
+            shown += len(arisen)
+            if send:
+                for finding in arisen:
+                    source.send_finding(finding)
+            if keep is not None:
+                _keep(keep, tick)
+            last = tick
+    problems.tell()
+    return _sum_up(last, count, severity, keep)
+
+
+def _show(arisen: list[Finding], form: str) -> None:
+    from hopscope.outputs import jsonl, page, table
+
+    if form == "jsonl":
+        sys.stdout.writelines(f"{jsonl.finding(f)}\n" for f in arisen)
+    else:
+        page.write((row for f in arisen for row in table.told_of(f)), page.console(sys.stdout))
+    sys.stdout.flush()
+
+
+def _keep(path: Path, tick: Tick) -> None:
+    from hopscope import store
+
+    store.save(path, tick.found)
+
+
+def _sum_up(last: Tick | None, count: InputCount, severity: str, keep: Path | None) -> int:
+    """The last words, on standard error."""
+    from hopscope.outputs import page, table
+
+    found = last.found if last is not None else []
+    shown = last.found.at_least(severity) if last is not None else []
+    rows = [table.verdict(shown, found, severity), *table.told(count, keep, shown, None)]
+    page.write(rows, page.console(sys.stderr))
+    return FOUND if shown else NOTHING
+
+
+class _Problems:
+    """Problems of the input, each told once, when it arises."""
+
+    def __init__(self, count: InputCount):
+        self._count, self._told = count, 0
+
+    def tell(self) -> None:
+        from hopscope import terminal
+
+        problems = self._count.problems or []
+        for problem in problems[self._told :]:
+            terminal.say(problem)
+        self._told = len(problems)
+
+
+@contextmanager
+def _ended() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C or SIGTERM came; the run then ends in order. A second one ends it at once."""
+    came = False
+
+    def note(number: int, frame: FrameType | None) -> None:
+        nonlocal came
+        came = True
+        signal.signal(number, before[number])
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, note)
+    try:
+        yield lambda: came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

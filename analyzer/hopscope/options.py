@@ -1,0 +1,63 @@
+"""Options and exit codes that several commands share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from hopscope.errors import UsageError
+
+NOTHING, FOUND, USAGE, INPUT = 0, 1, 2, 3
+CRASHED = 70  # sysexits.h EX_SOFTWARE: a fault of hopscope's must look neither like findings nor like none
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+READER_GONE = 141  # 128 + SIGPIPE
+
+EXIT_CODES = """\b
+Exit codes:
+  0  nothing at or above the severity
+  1  findings at or above the severity
+  2  wrong usage or configuration, or a missing tool
+  3  input that couldn't be read
+"""
+
+local_nets = click.option(
+    "--local-nets", metavar="CIDR,CIDR", help="The monitored networks, e.g. 10.0.0.0/8,2001:db8::/32."
+)
+config_file = click.option("--config", "config_file", metavar="FILE", help="Settings, in TOML.")
+store_file = click.option(
+    "--findings", "store_file", metavar="FILE", help="Where findings are kept. [default: the last run's]"
+)
+form = click.option(
+    "--format", "form", type=click.Choice(["table", "jsonl"]), help="[default: table on a terminal, else jsonl]"
+)
+severity = click.option(
+    "--severity",
+    type=click.Choice(["info", "low", "medium", "high", "critical"]),
+    default="medium",
+    show_default=True,
+    help="Show findings of this severity and above; lower ones are kept all the same.",
+)
+
+
+def kept(named: str | None) -> Path:
+    """Where findings are kept."""
+    from hopscope import store
+
+    return Path(named) if named is not None else store.default_path(os.environ)
+
+
+def keeping(named: str | None) -> Path | None:
+    """Where this run's findings will be kept, None where they can't be; a place that the user named must be writable."""
+    from hopscope import store, terminal
+
+    path = kept(named)
+    try:
+        store.check_writable(path)
+    except UsageError as e:
+        if named is not None:
+            raise
+        terminal.say(f"findings won't be kept: {e}")
+        return None
+    return path
