@@ -13,3 +13,7 @@
 @load ./http
 @load ./socks
 @load ./ssh
+@load ./compat
+@load ./lines
+@load ./stream
+@load ./listen
