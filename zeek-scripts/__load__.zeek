@@ -17,3 +17,6 @@
 @load ./lines
 @load ./stream
 @load ./listen
+@load ./findings
+@load ./intel
+@load ./block

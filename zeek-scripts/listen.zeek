@@ -83,7 +83,7 @@ event zeek_init() &priority=-15
 	if ( ( listen_cert_file == "" ) != ( listen_key_file == "" )
 	    || ( listen_cert_file == "" && listen_ca_file != "" ) )
 		{
-		Reporter::error("Hopscope doesn't listen: TLS takes both Hopscope::listen_cert_file and Hopscope::listen_key_file");
+		Reporter::warning("Hopscope doesn't listen: TLS takes both Hopscope::listen_cert_file and Hopscope::listen_key_file");
 		return;
 		}
 
@@ -92,7 +92,7 @@ event zeek_init() &priority=-15
 	    $ca_file=listen_ca_file));
 	if ( problem != "" )
 		{
-		Reporter::error(fmt("Hopscope doesn't listen on %s:%s: %s", listen_addr,
+		Reporter::warning(fmt("Hopscope doesn't listen on %s:%s: %s", listen_addr,
 		    listen_port, problem));
 		return;
 		}
