@@ -40,7 +40,7 @@ class RecordLines:
     r"""A batch of records: `count` lines joined by newlines, as in the body of the log of that `kind`.
 
     `schema` names the columns (see `zeek_stream`), `seq` counts per (node, boot, kind); `n` is how many lines
-    the sender says there are. `broken` lines had a newline in them and were left out.
+    the sender says there are. Lines with a newline in them are left out.
     """
 
     schema: str
@@ -51,7 +51,6 @@ class RecordLines:
     n: int
     count: int
     lines: bytes
-    broken: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +127,12 @@ def encode(topic: str, name: str, args: Iterable[Value]) -> bytes:
     return msgspec.json.encode({"type": "data-message", "topic": topic, **boxed((Count(1), Count(1), event))})
 
 
-def _joined(
-    schema: str, node: str, boot: str, kind: str, seq: int, n: int, texts: list[str], broken: int = 0
-) -> RecordLines:
+def _joined(schema: str, node: str, boot: str, kind: str, seq: int, n: int, texts: list[str]) -> RecordLines:
     joined = "\n".join(texts)
     if texts and joined.count("\n") != len(texts) - 1:
-        whole = [text for text in texts if "\n" not in text]
-        return _joined(schema, node, boot, kind, seq, n, whole, len(texts) - len(whole))
-    return RecordLines(schema, node, boot, kind, seq, n, len(texts), joined.encode("utf-8", "backslashreplace"), broken)
+        texts = [text for text in texts if "\n" not in text]
+        joined = "\n".join(texts)
+    return RecordLines(schema, node, boot, kind, seq, n, len(texts), joined.encode("utf-8", "backslashreplace"))
 
 
 # --- batches: the shape of the whole frame is given to the decoder, no value is boxed
