@@ -34,6 +34,7 @@ LOGS: dict[str, list[dict[str, Any]]] = {
     ],
     "ssl": [
         {"uid": "Ctls", "version": "TLSv12", "server_name": "x.example", "resumed": False, "next_protocol": "h2",
+         "ja4": "t13d1516h2_8daaf6152771_02713d6af862",
          "cert_chain_fps": ["aa", "bb"]},
         {"uid": "Ctls", "version": "TLSv13", "server_name": "later.example"},
     ],

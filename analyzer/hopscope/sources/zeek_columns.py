@@ -103,7 +103,7 @@ def read(
     try:
         tables = [reader.quick(lines)]
     except pa.ArrowInvalid:
-        tables = [reader.careful(stretch, at) for stretch, at in _stretches(lines)]
+        tables = [reader.careful(stretch, at) for stretch, at in stretches(lines)]
     table = pa.concat_tables(tables).combine_chunks() if len(tables) > 1 else tables[0]
     return with_values(table, needed, place)
 
@@ -137,9 +137,10 @@ def with_addresses(
     """The rows whose columns `names` hold addresses, the others refused; `local` columns filled by `networks`."""
     sound: pa.Array | None = None
     for i, name in enumerate(names):
-        is_address, inside = (networks or _ANYWHERE).lookup(_one(table[name]))
+        is_address, inside = (networks or _ANYWHERE).lookup(one_chunk(table[name]))
         if networks is not None and local:
-            table = table.set_column(table.schema.get_field_index(local[i]), local[i], inside)
+            at = table.schema.get_field_index(local[i])
+            table = table.append_column(local[i], inside) if at < 0 else table.set_column(at, local[i], inside)
         if not pc.all(is_address).as_py():
             sound = is_address if sound is None else pc.and_(sound, is_address)
     if sound is None:
@@ -150,10 +151,10 @@ def with_addresses(
 
 def one_batch(table: pa.Table) -> pa.RecordBatch:
     """The table's rows as one batch."""
-    return pa.RecordBatch.from_arrays([_one(column) for column in table.columns], schema=table.schema)
+    return pa.RecordBatch.from_arrays([one_chunk(column) for column in table.columns], schema=table.schema)
 
 
-def _one(column: pa.ChunkedArray) -> pa.Array:
+def one_chunk(column: pa.ChunkedArray) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
@@ -175,7 +176,7 @@ class _Reader:
         columns = {}
         for name in self.there:
             kind, own = self.wanted.field(name).type, name in self.own_escapes
-            columns[name] = zeek_values.typed(_one(table[name]), kind, self.marks, escaped, own)
+            columns[name] = zeek_values.typed(one_chunk(table[name]), kind, self.marks, escaped, own)
         bad.refuse(lines, self.place, at)
         return self._whole(columns, len(table))
 
@@ -188,7 +189,7 @@ class _Reader:
         columns, sound, misfit = {}, pa.array(np.ones(len(table), bool)), ""
         for name in self.there:
             kind, own = self.wanted.field(name).type, name in self.own_escapes
-            columns[name], fits = zeek_values.careful(_one(table[name]), kind, self.marks, own)
+            columns[name], fits = zeek_values.careful(one_chunk(table[name]), kind, self.marks, own)
             if fits.false_count:
                 sound, misfit = pc.and_(sound, fits), misfit or name
         if sound.false_count:
@@ -255,7 +256,7 @@ def _begin_of_row(lines: bytes, row: int, columns: int) -> int:
     return 0
 
 
-def _stretches(lines: bytes) -> Iterator[tuple[bytes, int]]:
+def stretches(lines: bytes) -> Iterator[tuple[bytes, int]]:
     """The lines in stretches of whole lines, each with its offset."""
     begin = 0
     while begin < len(lines):

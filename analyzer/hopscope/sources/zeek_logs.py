@@ -1,198 +1,243 @@
-"""Zeek's own JSON logs of one capture to records: the fields that default logs have, the others null.
+"""Zeek's plain logs to records: what is read of each log, and how their rows come together.
 
-Zeek's default logs tell nothing of timing (no round trips, no reply times), so that the heuristics that
-rest on it are silent on such records.
+Plain logs tell nothing of timing (no round trips, no reply times), so that the heuristics that rest on it
+are silent on such records.
 """
 
 from __future__ import annotations
 
 import hashlib
-import ipaddress
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.json
 
-from hopscope.records import CONNECTION_SCHEMA, DNS_QUERY_SCHEMA, Batch
+from hopscope.records import (
+    CONNECTION_SCHEMA,
+    COUNT,
+    DNS_QUERY_SCHEMA,
+    FLAG,
+    SECONDS,
+    TEXT,
+    TEXTS,
+    TIME,
+    Batch,
+    InputCount,
+)  # fmt: skip
+from hopscope.sources import zeek_json
+from hopscope.sources.addresses import Networks
+from hopscope.sources.zeek_columns import Place, one_chunk, with_addresses
 
-_T, _I, _F, _B = pa.string(), pa.int64(), pa.float64(), pa.bool_()
-_TEXTS = pa.list_(_T)
+_PORT = pa.int32()
+_ENDS = [("id.orig_h", TEXT), ("id.orig_p", _PORT), ("id.resp_h", TEXT), ("id.resp_p", _PORT)]
 
-# the columns that are read, by log; a log may lack any of them
-LOGS: dict[str, dict[str, pa.DataType]] = {
-    "conn": {
-        "ts": _F, "uid": _T, "id.orig_h": _T, "id.orig_p": _I, "id.resp_h": _T, "id.resp_p": _I, "proto": _T,
-        "service": _T, "duration": _F, "orig_bytes": _I, "resp_bytes": _I, "conn_state": _T, "missed_bytes": _I,
-        "history": _T, "orig_pkts": _I, "orig_ip_bytes": _I, "resp_pkts": _I, "resp_ip_bytes": _I,
-        "tunnel_parents": _TEXTS,
-    },
-    "dns": {
-        "ts": _F, "uid": _T, "id.orig_h": _T, "id.resp_h": _T, "query": _T, "qtype_name": _T, "rcode_name": _T,
-        "answers": _TEXTS, "TTLs": pa.list_(_F), "rtt": _F,
-    },
-    "ssl": {
-        "uid": _T, "version": _T, "server_name": _T, "resumed": _B, "next_protocol": _T, "cert_chain_fps": _TEXTS,
-    },
-    "x509": {"fingerprint": _T, "certificate.subject": _T, "certificate.issuer": _T},
-    "http": {"uid": _T, "method": _T, "host": _T, "uri": _T, "user_agent": _T, "status_code": _I},
-    "ssh": {"uid": _T, "client": _T, "server": _T},
-    "socks": {"uid": _T, "version": _I, "status": _T, "request.host": _T, "request.name": _T, "request_p": _I},
+# the columns that are read, by log; a log may lack those that aren't NEEDED
+LOGS: dict[str, pa.Schema] = {
+    "conn": pa.schema([
+        ("ts", TIME), ("uid", TEXT), *_ENDS, ("proto", TEXT), ("service", TEXT), ("duration", SECONDS),
+        ("orig_bytes", COUNT), ("resp_bytes", COUNT), ("conn_state", TEXT), ("missed_bytes", COUNT),
+        ("history", TEXT), ("orig_pkts", COUNT), ("orig_ip_bytes", COUNT), ("resp_pkts", COUNT),
+        ("resp_ip_bytes", COUNT), ("tunnel_parents", TEXTS),
+    ]),
+    "dns": pa.schema([
+        ("ts", TIME), ("uid", TEXT), ("id.orig_h", TEXT), ("id.resp_h", TEXT), ("query", TEXT), ("qtype_name", TEXT),
+        ("rcode_name", TEXT), ("answers", TEXTS), ("TTLs", pa.list_(SECONDS)), ("rtt", SECONDS),
+    ]),
+    "ssl": pa.schema([
+        ("ts", TIME), ("uid", TEXT), ("version", TEXT), ("server_name", TEXT), ("resumed", FLAG),
+        ("next_protocol", TEXT), ("ja4", TEXT), ("cert_chain_fps", TEXTS), ("cert_chain_fuids", TEXTS),
+        ("subject", TEXT), ("issuer", TEXT), ("issuer_subject", TEXT),
+    ]),
+    "x509": pa.schema([
+        ("ts", TIME), ("fingerprint", TEXT), ("id", TEXT), ("certificate.subject", TEXT), ("certificate.issuer", TEXT),
+    ]),
+    "http": pa.schema([
+        ("ts", TIME), ("uid", TEXT), ("method", TEXT), ("host", TEXT), ("uri", TEXT), ("user_agent", TEXT),
+        ("status_code", COUNT),
+    ]),
+    "ssh": pa.schema([("ts", TIME), ("uid", TEXT), ("client", TEXT), ("server", TEXT)]),
+    "socks": pa.schema([
+        ("ts", TIME), ("uid", TEXT), ("version", COUNT), ("status", TEXT), ("request.host", TEXT),
+        ("request.name", TEXT), ("request_p", _PORT),
+    ]),
 }  # fmt: skip
+NEEDED = {
+    "conn": ("ts", "uid", "id.orig_h", "id.resp_h", "id.resp_p", "proto"),
+    "dns": ("ts", "id.orig_h", "id.resp_h"),
+    **dict.fromkeys(("ssl", "http", "ssh", "socks"), ("uid",)),
+    "x509": (),
+}
+SIDES = ("ssl", "x509", "http", "ssh", "socks")  # what they tell belongs to connections
+# text that escapes bytes by itself, before Zeek logs it
+OWN_ESCAPES = frozenset(("certificate.subject", "certificate.issuer", "subject", "issuer", "issuer_subject"))
 
 SENSOR = "zeek"
 
-
-def read(directory: Path, local_nets: Sequence[str]) -> Batch:
-    """The records of the logs in a directory, all written by one run of Zeek with its seed fixed (`-D`).
-
-    A missing log is an empty one. uids are Zeek's with a mark of the capture, because two runs with the same
-    seed number their connections alike.
-    """
-    logs = {name: _log(directory / f"{name}.log", columns) for name, columns in LOGS.items()}
-    conn = directory / "conn.log"
-    mark = hashlib.blake2b(conn.read_bytes() if conn.exists() else b"", digest_size=4).hexdigest()
-    return Batch(
-        _batch(CONNECTION_SCHEMA, _known_of_connections(logs, mark, local_nets), len(logs["conn"])),
-        _batch(DNS_QUERY_SCHEMA, _known_of_dns(logs["dns"], mark), len(logs["dns"])),
-    )
+Found = Callable[[str, pa.Array], pa.Table]  # the rows of a side log that belong to keys, in their order
 
 
-def filled() -> tuple[list[str], list[str]]:
-    """The fields of Connection and of DnsQuery that this source fills, in the records' order."""
-    none = {name: pa.schema(list(columns.items())).empty_table() for name, columns in LOGS.items()}
-    connection, dns_query = _known_of_connections(none, "", ()), _known_of_dns(none["dns"], "")
+def key(log: str, rows: pa.Table) -> pa.Array:
+    """What the rows of a side log are found by: the connection's uid; of a certificate its hash or file."""
+    if log == "x509":
+        return pc.coalesce(one_chunk(rows["fingerprint"]), one_chunk(rows["id"]))
+    return one_chunk(rows["uid"])
+
+
+def first_of(rows: pa.Table, keys: pa.Array, of: pa.Array) -> pa.Table:
+    """The first of the rows for each of the keys, null where there is none; `keys` are the rows' own."""
+    return rows.take(pc.index_in(of, value_set=keys, skip_nulls=True))
+
+
+def connections(conn: pa.Table, found: Found, networks: Networks, place: Place) -> pa.RecordBatch:
+    """Rows of conn.log, and what the side logs tell of them, as records of CONNECTION_SCHEMA in the rows' order."""
+    conn = with_addresses(conn, ("id.orig_h", "id.resp_h"), place, networks, ("local_orig", "local_resp"))
+    rows = {log: found(log, key("conn", conn)) for log in SIDES if log != "x509"}
+    fuid, hashed = (_first(rows["ssl"][name]) for name in ("cert_chain_fuids", "cert_chain_fps"))
+    rows |= {"conn": conn, "x509": found("x509", pc.coalesce(hashed, fuid))}
+    told = {field: one_chunk(rows[log][column]) for field, (log, column) in _COPIED.items()}
+    ends = pc.add(told["ts"].cast(pa.int64()), _micros(told["duration"]))
+    parents = told["tunnel_parents"]
+    made = {
+        "sensor": pa.repeat(SENSOR, len(conn)),
+        "local_orig": one_chunk(conn["local_orig"]),
+        "local_resp": one_chunk(conn["local_resp"]),
+        # older versions write an empty set where there is no tunnel
+        "tunnel_parents": pc.if_else(pc.equal(pc.list_value_length(parents), 0), pa.scalar(None, TEXTS), parents),
+        "seg": pa.repeat(pa.scalar(0, pa.int32()), len(conn)),
+        "seg_end": ends.cast(TIME),
+        "final": pa.repeat(True, len(conn)),
+        "cert_sha256": hashed,
+        **_names(rows["ssl"], rows["x509"]),
+        **_proxying(rows["http"], rows["socks"]),
+    }
+    return _records(CONNECTION_SCHEMA, told | made, len(conn))
+
+
+def dns_queries(dns: pa.Table, place: Place) -> pa.RecordBatch:
+    """Rows of dns.log as records of DNS_QUERY_SCHEMA, in their order."""
+    dns = with_addresses(dns, ("id.orig_h", "id.resp_h"), place)
+    told = {field: one_chunk(dns[column]) for field, column in _OF_DNS.items()}
+    return _records(DNS_QUERY_SCHEMA, told | {"sensor": pa.repeat(SENSOR, len(dns))}, len(dns))
+
+
+def filled(logs: Mapping[str, Collection[str]] | None = None) -> tuple[list[str], list[str]]:
+    """The fields of Connection and of DnsQuery that logs with these columns can fill (None: all that are read)."""
+    there = {log: schema.names for log, schema in LOGS.items()} if logs is None else logs
+    sources = {field: (source,) for field, source in _COPIED.items()} | _MADE_OF
+    connection = {f for f, any_of in sources.items() if any(column in there.get(log, ()) for log, column in any_of)}
+    dns_query = {field for field, column in _OF_DNS.items() if column in there.get("dns", ())}
+    connection |= {"sensor", "local_orig", "local_resp", "seg", "seg_end", "final"} if "conn" in there else set()
+    dns_query |= {"sensor"} if "dns" in there else set()
     return (
         [name for name in CONNECTION_SCHEMA.names if name in connection],
         [name for name in DNS_QUERY_SCHEMA.names if name in dns_query],
     )
 
 
-def _log(path: Path, columns: dict[str, pa.DataType]) -> pa.Table:
-    schema = pa.schema(list(columns.items()))
-    if not path.exists() or path.stat().st_size == 0:
-        return schema.empty_table()
-    options = pa.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
-    # one row may hold many answers or fingerprints: let a block be longer than the default of 1 MB
-    blocks = pa.json.ReadOptions(block_size=16 << 20)
-    return pa.json.read_json(path, parse_options=options, read_options=blocks).select(schema.names).combine_chunks()
+# fields that are a column of a log as it stands
+_COPIED = {
+    **{field: ("conn", f"id.{field}") for field in ("orig_h", "orig_p", "resp_h", "resp_p")},
+    **{name: ("conn", name) for name in LOGS["conn"].names if not name.startswith("id.")},
+    **{f"seg_{name}": ("conn", name) for name in ("orig_bytes", "resp_bytes", "orig_pkts", "resp_pkts")},
+    "tls_version": ("ssl", "version"), "sni": ("ssl", "server_name"), "resumed": ("ssl", "resumed"),
+    "alpn": ("ssl", "next_protocol"), "ja4": ("ssl", "ja4"),
+    "http_host": ("http", "host"), "http_method": ("http", "method"), "user_agent": ("http", "user_agent"),
+    "ssh_client": ("ssh", "client"), "ssh_server": ("ssh", "server"),
+}  # fmt: skip
+# fields that are made of columns, any of these
+_MADE_OF = {
+    "cert_sha256": (("ssl", "cert_chain_fps"),),
+    "cert_subject": (("x509", "certificate.subject"), ("ssl", "subject")),
+    "cert_issuer": (("x509", "certificate.issuer"), ("ssl", "issuer"), ("ssl", "issuer_subject")),
+    "cert_self_signed": (("x509", "certificate.issuer"), ("ssl", "issuer"), ("ssl", "issuer_subject")),
+    "proxy_protocol": (("socks", "version"), ("http", "method")),
+    "proxy_target": (("socks", "request_p"), ("http", "uri")),
+    "proxy_accepted": (("socks", "status"), ("http", "status_code")),
+}
+_OF_DNS = {
+    "ts": "ts", "uid": "uid", "client": "id.orig_h", "resolver": "id.resp_h", "query": "query", "qtype": "qtype_name",
+    "rcode": "rcode_name", "answers": "answers", "ttls": "TTLs", "rtt": "rtt",
+}  # fmt: skip
 
 
-def _known_of_connections(logs: dict[str, pa.Table], mark: str, local_nets: Sequence[str]) -> dict[str, Any]:
-    conn = logs["conn"]
-    ssl, http, ssh, socks = (_first_of(logs[name], conn["uid"]) for name in ("ssl", "http", "ssh", "socks"))
-    return {
-        **{name: conn[name] for name in conn.schema.names if name in CONNECTION_SCHEMA.names},
-        "ts": _time(conn["ts"]),
-        "uid": _marked(conn["uid"], mark),
-        "sensor": pa.repeat(SENSOR, len(conn)),
-        **{name: conn[f"id.{name}"] for name in ("orig_h", "orig_p", "resp_h", "resp_p")},
-        "local_orig": _local(conn["id.orig_h"], local_nets),
-        "local_resp": _local(conn["id.resp_h"], local_nets),
-        "tunnel_parents": _marked_lists(conn["tunnel_parents"], mark),
-        "seg": pa.repeat(0, len(conn)),
-        "seg_end": _time(pc.add(conn["ts"], pc.fill_null(conn["duration"], 0.0))),
-        "final": pa.repeat(True, len(conn)),
-        **{f"seg_{name}": conn[name] for name in ("orig_bytes", "resp_bytes", "orig_pkts", "resp_pkts")},
-        "tls_version": ssl["version"],
-        "sni": ssl["server_name"],
-        "resumed": ssl["resumed"],
-        "alpn": ssl["next_protocol"],
-        **_certificate(ssl["cert_chain_fps"], logs["x509"]),
-        "http_host": http["host"],
-        "http_method": http["method"],
-        "user_agent": http["user_agent"],
-        "ssh_client": ssh["client"],
-        "ssh_server": ssh["server"],
-        **_proxying(http, socks),
-    }
+def _records(schema: pa.Schema, known: Mapping[str, Any], rows: int) -> pa.RecordBatch:
+    """The known columns in the schema's order, the others null."""
+    columns = [known.get(f.name) for f in schema]
+    arrays = [pa.nulls(rows, f.type) if c is None else c for f, c in zip(schema, columns, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def _known_of_dns(dns: pa.Table, mark: str) -> dict[str, Any]:
-    return {
-        "ts": _time(dns["ts"]),
-        "uid": _marked(dns["uid"], mark),
-        "sensor": pa.repeat(SENSOR, len(dns)),
-        "client": dns["id.orig_h"],
-        "resolver": dns["id.resp_h"],
-        "query": dns["query"],
-        "qtype": dns["qtype_name"],
-        "rcode": dns["rcode_name"],
-        "answers": dns["answers"],
-        "ttls": dns["TTLs"],
-        "rtt": dns["rtt"],
-    }
+def _micros(seconds: pa.Array) -> pa.Array:
+    """Durations in microseconds; 0 where there is none, as of a single packet."""
+    return pc.fill_null(pc.round(pc.multiply(seconds, 1e6)).cast(pa.int64()), 0)
 
 
-def _batch(schema: pa.Schema, known: dict[str, Any], rows: int) -> pa.RecordBatch:
-    """The known columns in the schema's types and order, the others null; rows in order of time."""
-    columns = []
-    for field in schema:
-        column = known.get(field.name)
-        column = pa.nulls(rows, field.type) if column is None else column.cast(field.type)
-        columns.append(column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column)
-    batch = pa.RecordBatch.from_arrays(columns, schema=schema)
-    return batch.sort_by([("ts", "ascending"), ("uid", "ascending")])
+def _first(lists: pa.ChunkedArray) -> pa.Array:
+    """The first of each list, null where there is none."""
+    made = one_chunk(lists)
+    if made.null_count == len(made):
+        return pa.nulls(len(made), TEXT)
+    has = pc.greater(pc.list_value_length(made), 0)
+    return made.values.take(pc.if_else(has, made.offsets[:-1], pa.scalar(None, pa.int32())))
 
 
-def _first_of(log: pa.Table, uids: pa.ChunkedArray) -> pa.Table:
-    """The log's first row for each uid, null where it has none."""
-    order = pc.index_in(uids, value_set=log["uid"].combine_chunks()) if len(log) else pa.nulls(len(uids), pa.int32())
-    return log.take(order)
+def _names(ssl: pa.Table, x509: pa.Table) -> dict[str, pa.Array]:
+    """Subject and issuer as x509.log tells them, else as ssl.log does, which named the issuer otherwise once."""
+    subject = pc.coalesce(one_chunk(x509["certificate.subject"]), one_chunk(ssl["subject"]))
+    issuer = pc.coalesce(*map(one_chunk, (x509["certificate.issuer"], ssl["issuer"], ssl["issuer_subject"])))
+    return {"cert_subject": subject, "cert_issuer": issuer, "cert_self_signed": pc.equal(subject, issuer)}
 
 
-def _time(seconds: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pc.round(pc.multiply(seconds, 1e6)).cast(pa.int64()).cast(pa.timestamp("us", tz="UTC"))
-
-
-def _marked(uids: pa.Array | pa.ChunkedArray, mark: str) -> Any:
-    return pc.binary_join_element_wise(uids, mark, "")
-
-
-def _marked_lists(lists: pa.ChunkedArray, mark: str) -> pa.Array:
-    plain = lists.combine_chunks()
-    flat = plain.flatten()
-    if not len(flat):
-        return plain
-    return pa.ListArray.from_arrays(plain.offsets, _marked(plain.values, mark), mask=plain.is_null())
-
-
-def _local(addresses: pa.ChunkedArray, local_nets: Sequence[str]) -> pa.Array:
-    """Whether each address lies in a monitored network; looked up once per distinct address."""
-    nets = [ipaddress.ip_network(net) for net in local_nets]
-    coded = addresses.combine_chunks().dictionary_encode()
-    known = [any(ipaddress.ip_address(a) in net for net in nets) for a in coded.dictionary.to_pylist()]
-    return pa.array(known, pa.bool_()).take(coded.indices)
-
-
-def _certificate(chains: pa.ChunkedArray, x509: pa.Table) -> dict[str, Any]:
-    chains = chains.combine_chunks()
-    has = pc.greater(pc.list_value_length(chains), 0)
-    first = pc.list_element(pc.if_else(has, chains, pa.scalar([None], _TEXTS)), 0)
-    rows = pc.index_in(first, value_set=x509["fingerprint"].combine_chunks(), skip_nulls=True)
-    subject, issuer = (x509[f"certificate.{part}"].combine_chunks().take(rows) for part in ("subject", "issuer"))
-    return {
-        "cert_sha256": first,
-        "cert_subject": subject,
-        "cert_issuer": issuer,
-        "cert_self_signed": pc.equal(subject, issuer),
-    }
-
-
-def _proxying(http: pa.Table, socks: pa.Table) -> dict[str, Any]:
+def _proxying(http: pa.Table, socks: pa.Table) -> dict[str, pa.Array]:
     """What the client asked a proxy for: SOCKS as its own log tells it, else an HTTP CONNECT."""
-    asked = pc.is_valid(socks["uid"])
-    connect = pc.equal(http["method"], "CONNECT")
-    version = pc.binary_join_element_wise("socks", pc.cast(socks["version"], _T), "")
-    host = pc.coalesce(socks["request.name"], socks["request.host"])
-    target = pc.binary_join_element_wise(host, pc.cast(socks["request_p"], _T), ":")
-    granted = pc.and_(pc.greater_equal(http["status_code"], 200), pc.less(http["status_code"], 300))
+    asked = pc.is_valid(one_chunk(socks["uid"]))
+    connect = pc.equal(one_chunk(http["method"]), "CONNECT")
+    version = pc.binary_join_element_wise("socks", pc.cast(one_chunk(socks["version"]), TEXT), "")
+    host = pc.coalesce(one_chunk(socks["request.name"]), one_chunk(socks["request.host"]))
+    target = pc.binary_join_element_wise(host, pc.cast(one_chunk(socks["request_p"]), TEXT), ":")
+    status = one_chunk(http["status_code"])
+    granted = pc.and_(pc.greater_equal(status, 200), pc.less(status, 300))
+    socks_granted = pc.equal(one_chunk(socks["status"]), "succeeded")
+    no_text, no_flag = pa.scalar(None, TEXT), pa.scalar(None, FLAG)
     return {
-        "proxy_protocol": pc.if_else(asked, version, pc.if_else(connect, "http-connect", None)),
-        "proxy_target": pc.if_else(asked, target, pc.if_else(connect, http["uri"], None)),
-        "proxy_accepted": pc.if_else(
-            asked, pc.equal(socks["status"], "succeeded"), pc.if_else(connect, granted, pa.scalar(None, _B))
-        ),
+        "proxy_protocol": pc.if_else(asked, version, pc.if_else(connect, "http-connect", no_text)),
+        "proxy_target": pc.if_else(asked, target, pc.if_else(connect, one_chunk(http["uri"]), no_text)),
+        "proxy_accepted": pc.if_else(asked, socks_granted, pc.if_else(connect, granted, no_flag)),
     }
+
+
+def read(directory: Path, local_nets: Sequence[str], count: InputCount | None = None) -> Batch:
+    """The records of the JSON logs in a directory, all written by one run of Zeek with its seed fixed (`-D`).
+
+    A missing log is an empty one. uids are Zeek's with a mark of the capture, because two runs with the same
+    seed number their connections alike. Rows are in order of time.
+    """
+    data, rows = {}, {}
+    for log, schema in LOGS.items():
+        path = directory / f"{log}.log"
+        data[log] = path.read_bytes() if path.exists() else b""
+        place = Place(str(path), count or InputCount())
+        rows[log] = zeek_json.read(data[log], schema, place, NEEDED[log], OWN_ESCAPES)
+    mark = hashlib.blake2b(data["conn"], digest_size=4).hexdigest()
+    place = Place(str(directory), count or InputCount())
+    conn = connections(
+        rows["conn"], lambda log, of: first_of(rows[log], key(log, rows[log]), of), Networks(local_nets), place
+    )
+    return Batch(_marked(conn, mark), _marked(dns_queries(rows["dns"], place), mark))
+
+
+def _marked(batch: pa.RecordBatch, mark: str) -> pa.RecordBatch:
+    """The rows in order of time, uids with the mark of the capture."""
+    batch = batch.sort_by([("ts", "ascending"), ("uid", "ascending")])
+    batch = batch.set_column(batch.schema.get_field_index("uid"), "uid", _with_mark(batch["uid"], mark))
+    if "tunnel_parents" in batch.schema.names and batch["tunnel_parents"].null_count < len(batch):
+        parents = batch["tunnel_parents"]
+        made = pa.ListArray.from_arrays(parents.offsets, _with_mark(parents.values, mark), mask=parents.is_null())
+        batch = batch.set_column(batch.schema.get_field_index("tunnel_parents"), "tunnel_parents", made)
+    return batch
+
+
+def _with_mark(uids: pa.Array, mark: str) -> pa.Array:
+    return pc.binary_join_element_wise(uids, mark, "")

@@ -62,7 +62,7 @@ def careful(column: pa.Array, kind: pa.DataType, marks: Marks, own_escapes: bool
     if pa.types.is_string(kind):
         return typed(column, kind, marks, True, own_escapes), pa.array(np.ones(len(column), bool))
     if kind == TIME:
-        return _careful_times(column)
+        return any_times(column)
     fits = pc.fill_null(pc.match_substring_regex(column, _pattern(kind, marks)), True)
     fitting = pc.if_else(fits, column, pa.scalar(None, pa.string()))
     if pa.types.is_boolean(kind):
@@ -95,8 +95,8 @@ def _pattern(kind: pa.DataType, marks: Marks) -> str:
     return r"^[0-9]{1,18}(\.0*)?$" if pa.types.is_integer(kind) else f"^{_NUMBER}$"
 
 
-def _careful_times(column: pa.Array) -> tuple[pa.Array, pa.Array]:
-    """Epoch seconds, epoch milliseconds or ISO 8601 (UTC where it names no zone)."""
+def any_times(column: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Text of epoch seconds, epoch milliseconds or ISO 8601 (UTC where it names no zone), and where it is one."""
     none = pa.scalar(None, pa.string())
     numeric = pc.fill_null(pc.match_substring_regex(column, r"^[0-9]{1,14}(\.[0-9]*)?([eE]\+?[0-9])?$"), False)
     seconds = pc.if_else(numeric, column, none).cast(pa.float64())
@@ -125,6 +125,18 @@ def _date(value: str) -> datetime | None:
         return datetime.fromisoformat(value).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def as_logged(column: pa.Array, own_escapes: bool) -> pa.Array:
+    """Text as the ASCII writer would have put it: control bytes as \\xNN, and backslashes doubled save those of
+    such escapes and those of text that was escaped before."""
+    if pc.any(pc.match_substring_regex(column, "[\x00-\x1f\x7f]")).as_py():
+        for control in (*range(0x20), 0x7F):
+            column = pc.replace_substring(column, chr(control), f"\\x{control:02x}")
+    if own_escapes or not pc.any(pc.match_substring(column, "\\")).as_py():
+        return column
+    column = pc.replace_substring_regex(column, r"\\(x[0-9a-f]{2})", _KEPT + r"\1")
+    return pc.replace_substring(pc.replace_substring(column, "\\", "\\\\"), _KEPT, "\\")
 
 
 def _within(column: pa.Array, kind: pa.DataType) -> bool:
