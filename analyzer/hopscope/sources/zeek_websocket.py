@@ -170,7 +170,7 @@ class ZeekWebSocket:
 
     def _open(self) -> ClientConnection:
         try:
-            return open_websocket(
+            line = open_websocket(
                 self._uri,
                 ssl=self._ssl,
                 compression=None,
@@ -184,6 +184,7 @@ class ZeekWebSocket:
                 max_size=FRAME_BYTES,
                 max_queue=256,
             )
+            return line.__enter__()  # it is closed where it breaks, or by close()
         except ConnectionRefusedError as e:
             raise self._refused("nothing listens there", "start Zeek with the package and Hopscope::listen = T") from e
         except socket.gaierror as e:
