@@ -49,7 +49,7 @@ def kept(named: str | None) -> Path:
 
 
 def keeping(named: str | None) -> Path | None:
-    """Where this run's findings will be kept, None where they can't be; a place that the user named must be writable."""
+    """Where this run's findings will be kept, None where they can't be; a place that was named must be writable."""
     from hopscope import store, terminal
 
     path = kept(named)

@@ -55,11 +55,13 @@ def live(
     from hopscope import hunting
     from hopscope.records import InputCount
     from hopscope.sources import live_source
+    from hopscope.sources.addresses import Networks
 
     config = hunting.settings(config_file, local_nets)
     count = InputCount()
     tls = live_source.Tls(ca, cert, key)
-    with live_source.connect(url, config.live, count, tls) as source:
+    networks = Networks(config.network.local_nets)
+    with live_source.connect(url, config.live, count, tls, networks) as source:
         return _stay(source, url, config, count, form, severity, store_file, send)
 
 

@@ -1,0 +1,115 @@
+"""The live loop over a source that is fed by hand, with a clock of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pytest
+
+from hopscope import config, hunting
+from hopscope.findings import Finding
+from hopscope.live.loop import Loop
+from hopscope.records import Batch, InputCount
+
+TICK = 10.0
+
+
+class Clock:
+    """Seconds that pass when somebody waits."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Fed:
+    """A source that gives one batch every `every` seconds, then nothing more."""
+
+    def __init__(self, batches: list[Batch], clock: Clock, every: float):
+        self._batches, self._clock, self._every = iter(batches), clock, every
+        self._due = every
+        self.given = 0
+        self.status = self
+
+    def line(self) -> str:
+        return f"{self.given} given"
+
+    def poll(self, timeout_s: float) -> list[Batch]:
+        self._clock.now += max(timeout_s, 0.01)
+        if self._clock.now < self._due:
+            return []
+        self._due += self._every
+        batch = next(self._batches, None)
+        self.given += batch is not None
+        return [] if batch is None else [batch]
+
+    def send_finding(self, finding: Finding) -> None: ...
+
+    def close(self) -> None: ...
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+@pytest.fixture(scope="module")
+def pieces(pcaps: Path) -> list[Batch]:
+    """A capture with a hop, as a stream would bring it."""
+    settings = config.load()
+    path = pcaps / "socat-beacon.pcap.gz"
+    out = []
+    for batch in hunting.records(path, config=settings, count=InputCount()):
+        for at in range(0, max(batch.connections.num_rows, batch.dns_queries.num_rows), 60):
+            out.append(Batch(batch.connections.slice(at, 60), batch.dns_queries.slice(at, 60)))
+    return out
+
+
+def ends_at(clock: Clock, seconds: float) -> Iterator[bool]:
+    while True:
+        yield clock.now >= seconds
+
+
+def run(pieces: list[Batch], every: float, seconds: float) -> tuple[Loop, list[tuple[float, object]]]:
+    clock = Clock()
+    loop = Loop(Fed(pieces, clock, every), config.load(), InputCount(), clock)
+    end = ends_at(clock, seconds)
+    return loop, [(clock.now, tick) for tick in loop.run(lambda: next(end))]
+
+
+def test_a_hop_is_told_when_it_arises_and_told_once(pieces: list[Batch], pcaps: Path) -> None:
+    loop, ticks = run(pieces, every=5.0, seconds=300.0)
+    arisen = [f for _, tick in ticks for f in tick.arisen if f.severity in ("medium", "high", "critical")]  # type: ignore[attr-defined]
+    whole = hunting.hunt(pcaps / "socat-beacon.pcap.gz").at_least("medium")
+    assert {f.hop for f in arisen} == {f.hop for f in whole}
+    assert len(arisen) == len({(f.id, f.severity) for f in arisen})
+    # in the end the window holds what a hunt through the whole holds
+    last = ticks[-1][1].found  # type: ignore[attr-defined]
+    assert [(f.id, f.score_db) for f in last.at_least("medium")] == [(f.id, f.score_db) for f in whole]
+    assert loop.count.connections == whole.input.connections
+
+
+def test_nothing_new_is_not_weighed_again(pieces: list[Batch]) -> None:
+    _, ticks = run(pieces[:1], every=1.0, seconds=200.0)
+    assert len(ticks) == 1
+
+
+def test_what_came_before_the_end_is_weighed(pieces: list[Batch]) -> None:
+    loop, ticks = run(pieces, every=0.5, seconds=TICK / 2)
+    assert len(ticks) == 1
+    assert loop.count.connections > 0
+
+
+def test_ticks_come_when_they_are_due(pieces: list[Batch]) -> None:
+    _, ticks = run(pieces, every=1.0, seconds=100.0)
+    times = [at for at, _ in ticks]
+    assert times[0] == pytest.approx(TICK, abs=1.1)
+    assert all(later - earlier >= TICK - 0.01 for earlier, later in pairwise(times))
