@@ -86,7 +86,7 @@ def decode(frame: bytes | str) -> Message:
         if raw.find(_BATCH_MARK, 0, _HEAD_BYTES) >= 0:
             try:
                 return _lines_of_frame(raw)
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, UnicodeDecodeError):
                 pass  # the name only occurs in it, or the frame needs repair
         try:
             message = _FRAMES.decode(raw)
