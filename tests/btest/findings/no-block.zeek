@@ -1,7 +1,7 @@
 # @TEST-DOC: Blocking is refused, loudly, without TLS and client certificates; a finding then blocks nothing.
 #
 # @TEST-EXEC: zeek $PACKAGE %INPUT Hopscope::block=T 2>warnings | grep -v '^netcontrol debug' >output
-# @TEST-EXEC: zeek $PACKAGE %INPUT Hopscope::block=T Hopscope::listen_cert_file=x Hopscope::listen_key_file=x >2>warnings | grep -v '^netcontrol debug' >output
+# @TEST-EXEC: zeek $PACKAGE %INPUT Hopscope::block=T Hopscope::listen_cert_file=x Hopscope::listen_key_file=x 2>>warnings | grep -v '^netcontrol debug' >>output
 # @TEST-EXEC: btest-diff output
 # @TEST-EXEC: grep Hopscope warnings >refusals
 # @TEST-EXEC: btest-diff refusals
