@@ -3,7 +3,6 @@
 ##! Zeek 7.0 publishes and listens through Broker; since 7.2 both belong to the cluster framework, whose back end
 ##! may be Broker or ZeroMQ; since 8.1 there is none unless one is chosen.
 
-@load base/frameworks/broker
 @load base/frameworks/cluster
 @load ./stream_events
 
@@ -41,6 +40,9 @@ export {
 
 	## Have events on a topic raised on this node.
 	global subscribe: function(topic: string);
+
+	## A WebSocket client has subscribed on this node (Zeek 7.2 and later).
+	global client_came: event();
 
 	## Open the WebSocket server.
 	##
@@ -100,7 +102,7 @@ function subscribe(topic: string)
 function open_server(where: Listening): string
 	{
 	if ( ! has_backend() )
-		return "no cluster back end is loaded, so clients would get neither an acknowledgement nor events; @load frameworks/cluster/backend/broker or frameworks/cluster/backend/zeromq";
+		return "no cluster back end is loaded, so clients would get neither an acknowledgement nor events; @load hopscope/standalone, or a back end";
 
 	local options = Cluster::WebSocketServerOptions($listen_addr=where$address,
 	    $listen_port=where$p);
@@ -119,7 +121,15 @@ function open_server(where: Listening): string
 
 	# A client sees only what this node has subscribed to; nothing of it has to be raised here.
 	Broker::forward(records_topic);
-	return Broker::listen_websocket(cat(where$address), where$p) != 0/unknown ? "" :
+	return port_to_count(Broker::listen_websocket(cat(where$address), where$p)) > 0 ? "" :
 	    "the server doesn't start";
+	}
+@endif
+
+@ifdef ( Cluster::websocket_client_added )
+event Cluster::websocket_client_added(endpoint: Cluster::EndpointInfo,
+    subscriptions: string_vec)
+	{
+	event client_came();
 	}
 @endif

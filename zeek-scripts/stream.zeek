@@ -190,6 +190,13 @@ event heartbeat_due()
 	schedule heartbeat_interval { heartbeat_due() };
 	}
 
+# A client of this node needn't wait for its first hello; one of another node waits for a heartbeat.
+event client_came()
+	{
+	if ( stream_is_on )
+		greet();
+	}
+
 hook connection_ready(rec: Connection) &group="Hopscope::stream"
 	{
 	enqueue(connection_outbox, connection_line(rec));
@@ -203,10 +210,10 @@ hook dns_query_ready(rec: DnsQuery) &group="Hopscope::stream"
 # Records come into being where packets are seen; the other nodes of a cluster have nothing to say.
 function can_stream(): bool
 	{
-	if ( Supervisor::is_supervisor() || ! has_backend() )
+	if ( Supervisor::is_supervisor() )
 		return F;
 	if ( Cluster::is_enabled() )
-		return Cluster::local_node_type() == Cluster::WORKER;
+		return has_backend() && Cluster::local_node_type() == Cluster::WORKER;
 	return stream_is_heard || stream_unheard;
 	}
 
