@@ -13,6 +13,7 @@
 @load ./http
 @load ./socks
 @load ./ssh
+@load ./stream_events
 @load ./compat
 @load ./lines
 @load ./stream
