@@ -22,6 +22,7 @@ from hopscope.sources.capture import Capture
 if TYPE_CHECKING:
     import pandas
 
+    from hopscope.sources.zeek_files import LogArchive
     from hopscope.summaries import Counts
 
 PROBLEMS = 20  # lines about the input that each finding keeps
@@ -162,8 +163,12 @@ def records(
 
 
 def _read(
-    capture: Capture, sensor: str, config: Config, count: InputCount, tell: Callable[[int], None]
+    capture: Capture | LogArchive, sensor: str, config: Config, count: InputCount, tell: Callable[[int], None]
 ) -> Iterator[Batch]:
+    if not isinstance(capture, Capture):
+        from hopscope.sources import zeek_archive
+
+        return zeek_archive.records(capture, config.network.local_nets, count, tell)
     if sensor == "zeek":
         from hopscope.sources import zeek_run
 

@@ -1,4 +1,7 @@
-"""What the user names on the command line to captures: files, directories, patterns, standard input."""
+"""What the user names on the command line to inputs: files, directories, patterns, standard input.
+
+Captures are inputs each for itself; all of Zeek's logs together are one, because they are read side by side.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,19 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hopscope.errors import InputError, UsageError
 from hopscope.records import InputCount
 
+if TYPE_CHECKING:
+    from hopscope.sources.zeek_files import LogArchive, LogFile
+
 STDIN = "-"
 SUFFIXES = (".pcap", ".pcapng", ".cap")
 PACKED_SUFFIXES = (".gz", ".zst")
+LOG_SUFFIXES = (".json", ".jsonl", ".ndjson", ".tsv")  # besides .log anywhere in the name
+LOG_BEGINS = (b"#sep", b"#fie", b"#pat")
 MAGICS = (
     b"\xa1\xb2\xc3\xd4", b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\x3c\x4d", b"\x4d\x3c\xb2\xa1",  # pcap, µs and ns
     b"\x0a\x0d\x0d\x0a",  # pcapng
@@ -32,27 +41,31 @@ class Capture:
     size: int | None
 
 
-def find(names: Iterable[str], count: InputCount) -> list[Capture]:
-    """The captures behind the names, in the order given, each once; directories are searched in order of name.
+def find(names: Iterable[str], count: InputCount) -> list[Capture | LogArchive]:
+    """The inputs behind the names: captures in the order given, each once, then what there is of Zeek's logs.
 
-    A name without a capture becomes a problem in `count`. Raises InputError when none is left, and
-    UsageError when standard input is named twice.
+    Directories are searched in order of name; where logs and captures lie in one, the logs are read. A name
+    without an input becomes a problem in `count`. Raises InputError when none is left, and UsageError when
+    standard input is named twice.
     """
     captures: dict[str, Capture] = {}
+    logs: dict[str, LogFile] = {}
     problems: list[InputError] = []
-    stdin_named = False
+    named: list[str] = []
     for name in names:
-        if name == STDIN:
-            if stdin_named:
-                raise UsageError("standard input is named twice; it can be read once")
-            stdin_named = True
-        for capture in _captures(name, problems):
-            captures.setdefault(STDIN if capture.path == STDIN else os.path.realpath(capture.path), capture)
-    if not captures and problems:
+        if name == STDIN and STDIN in named:
+            raise UsageError("standard input is named twice; it can be read once")
+        named.append(name)
+        for found in _inputs(name, problems, count):
+            if isinstance(found, Capture):
+                captures.setdefault(STDIN if found.path == STDIN else os.path.realpath(found.path), found)
+            else:
+                logs.setdefault(os.path.realpath(found.path), found)
+    if not captures and not logs and problems:
         raise nothing_read(problems)
     for problem in problems:
         count.note(str(problem))
-    return list(captures.values())
+    return [*captures.values(), *([_archive(named, list(logs.values()))] if logs else [])]
 
 
 def nothing_read(problems: Sequence[InputError]) -> InputError:
@@ -63,37 +76,56 @@ def nothing_read(problems: Sequence[InputError]) -> InputError:
     return first
 
 
-def _captures(name: str, problems: list[InputError]) -> Iterator[Capture]:
+def _inputs(name: str, problems: list[InputError], count: InputCount) -> Iterator[Capture | LogFile]:
     if name == STDIN:
         yield Capture(STDIN, "standard input", None)
     elif os.path.isdir(name):
-        found = len(problems)
-        for path in _below(name, problems):
-            found = -1
-            yield _file(path)
-        if found == len(problems):
+        before = len(problems)
+        found = list(_below(name, problems))
+        logs = [f for f in found if not isinstance(f, Capture)]
+        if not found and len(problems) == before:
             wanted = ", ".join(SUFFIXES)
-            problems.append(
-                InputError(name, "no capture in this directory", f"name a file, or a directory with {wanted} files")
+            remedy = f"name a file, or a directory with {wanted} files or Zeek's logs"
+            problems.append(InputError(name, "no capture and no Zeek log in this directory", remedy))
+        if logs and len(logs) < len(found):
+            first = next(f.name for f in found if isinstance(f, Capture))
+            number = len(found) - len(logs)
+            count.note(
+                f"{name}: Zeek's logs were read, not the {number:,} captures beside them ({first}"
+                f"{' and others' if number > 1 else ''}); name captures themselves to have them read"
             )
+        yield from logs or found
     elif os.path.exists(name):
-        yield _file(name)
+        yield from _file(name, problems)
     elif glob.has_magic(name):
         matches = [m for m in sorted(glob.glob(name, recursive=True)) if os.path.isfile(m)]
         if not matches:
             problems.append(InputError(name, "the pattern fits no file", "check the pattern and the directory"))
-        yield from map(_file, matches)
+        for match in matches:
+            yield from _file(match, problems)
     else:
         problems.append(InputError(name, "no such file or directory", "check the path"))
 
 
-def _file(path: str) -> Capture:
-    """A pipe or device has no size; a file that vanished meanwhile is reported when it is opened."""
-    return Capture(path, path, os.path.getsize(path) if os.path.isfile(path) else None)
+def _file(path: str, problems: list[InputError]) -> Iterator[Capture | LogFile]:
+    """A file that is no log is taken for a capture: the sensor tells what is wrong with it.
+
+    A pipe or device has no size, and isn't looked into before it is read; a file that vanished meanwhile is
+    reported when it is opened.
+    """
+    if not os.path.isfile(path) or _named_like_a_capture(path) or _begins_like(path, MAGICS):
+        yield Capture(path, path, os.path.getsize(path) if os.path.isfile(path) else None)
+        return
+    before = len(problems)
+    log = _log(path, problems)
+    if log is not None:
+        yield log
+    elif len(problems) == before:
+        yield Capture(path, path, os.path.getsize(path))
 
 
-def _below(directory: str, problems: list[InputError]) -> Iterator[str]:
-    """The captures below a directory, links to other directories not followed."""
+def _below(directory: str, problems: list[InputError]) -> Iterator[Capture | LogFile]:
+    """The captures and logs below a directory, links to other directories not followed."""
 
     def unreadable(e: OSError) -> None:
         problems.append(InputError(str(e.filename), f"can't be searched ({e.strerror})", "check its permissions"))
@@ -102,8 +134,37 @@ def _below(directory: str, problems: list[InputError]) -> Iterator[str]:
         folders.sort()
         for file in sorted(files):
             path = os.path.join(parent, file)
-            if os.path.isfile(path) and (_named_like_a_capture(file) or _begins_like_a_capture(path)):
-                yield path
+            if not os.path.isfile(path):
+                continue
+            if _named_like_a_capture(file) or _begins_like(path, MAGICS):
+                yield Capture(path, path, os.path.getsize(path))
+            elif _named_like_a_log(file) or _begins_like(path, LOG_BEGINS):
+                log = _log(path, problems)
+                if log is not None:
+                    yield log
+
+
+def _log(path: str, problems: list[InputError]) -> LogFile | None:
+    from hopscope.sources import zeek_files
+
+    try:
+        return zeek_files.look(path)
+    except InputError as e:
+        problems.append(e)
+        return None
+
+
+def _archive(named: list[str], logs: list[LogFile]) -> LogArchive:
+    from hopscope.sources import zeek_files
+
+    return zeek_files.archive(named[0] if len(named) == 1 else f"{len(logs):,} logs", logs)
+
+
+def _named_like_a_log(file: str) -> bool:
+    name = file.lower()
+    for packed in PACKED_SUFFIXES:
+        name = name.removesuffix(packed)
+    return ".log" in name or name.endswith(LOG_SUFFIXES)
 
 
 def _named_like_a_capture(file: str) -> bool:
@@ -114,9 +175,9 @@ def _named_like_a_capture(file: str) -> bool:
     return name.rstrip("0123456789").endswith(SUFFIXES)
 
 
-def _begins_like_a_capture(path: str) -> bool:
+def _begins_like(path: str, magics: tuple[bytes, ...]) -> bool:
     try:
         with Path(path).open("rb", buffering=0) as f:
-            return (f.read(4) or b"").startswith(MAGICS)
+            return (f.read(4) or b"").startswith(magics)
     except OSError:
         return False

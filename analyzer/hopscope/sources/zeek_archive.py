@@ -124,20 +124,18 @@ class _Reading:
         return Batch(one_batch(with_addresses(rows.table, ends, rows.place, self.networks, local)), _no_queries())
 
     def _connections(self, rows: Rows) -> Iterator[Batch]:
-        uids = one_chunk(rows.table["uid"])
-        batch = zeek_logs.connections(
-            rows.table, lambda log, keys: self.sides[log].find(keys), self.networks, rows.place
-        )
+        def found(log: str, keys: pa.Array) -> pa.Table | None:
+            # a certificate serves many connections, and one that is still open comes again
+            return self.sides[log].take(keys, keep=rows.is_open or log == "x509")
+
+        batch = zeek_logs.connections(rows.table, found, self.networks, rows.place)
         batch = self.told["hopscope"].unknown(batch)
         if rows.is_open:
             self.still_open.add(batch)
             return
-        for log in zeek_logs.SIDES:
-            if log != "x509":  # a certificate serves many connections
-                self.sides[log].forget(uids)
         if self.any_open:
-            self.ended.add(uids)
-            self.still_open.forget(uids)
+            self.ended.add(batch["uid"])
+            self.still_open.forget(batch["uid"])
         yield Batch(batch, _no_queries())
 
     def _say_what_was_lost(self) -> None:

@@ -75,7 +75,8 @@ OWN_ESCAPES = frozenset(("certificate.subject", "certificate.issuer", "subject",
 
 SENSOR = "zeek"
 
-Found = Callable[[str, pa.Array], pa.Table]  # the rows of a side log that belong to keys, in their order
+# the rows of a side log that belong to keys, in their order; None when it has none for any of them
+Found = Callable[[str, pa.Array], pa.Table | None]
 
 
 def key(log: str, rows: pa.Table) -> pa.Array:
@@ -85,31 +86,28 @@ def key(log: str, rows: pa.Table) -> pa.Array:
     return one_chunk(rows["uid"])
 
 
-def first_of(rows: pa.Table, keys: pa.Array, of: pa.Array) -> pa.Table:
-    """The first of the rows for each of the keys, null where there is none; `keys` are the rows' own."""
-    return rows.take(pc.index_in(of, value_set=keys, skip_nulls=True))
-
-
 def connections(conn: pa.Table, found: Found, networks: Networks, place: Place) -> pa.RecordBatch:
     """Rows of conn.log, and what the side logs tell of them, as records of CONNECTION_SCHEMA in the rows' order."""
     conn = with_addresses(conn, ("id.orig_h", "id.resp_h"), place, networks, ("local_orig", "local_resp"))
-    rows = {log: found(log, key("conn", conn)) for log in SIDES if log != "x509"}
-    fuid, hashed = (_first(rows["ssl"][name]) for name in ("cert_chain_fuids", "cert_chain_fps"))
-    rows |= {"conn": conn, "x509": found("x509", pc.coalesce(hashed, fuid))}
-    told = {field: one_chunk(rows[log][column]) for field, (log, column) in _COPIED.items()}
+    rows = {"conn": conn}
+    for log in SIDES:
+        theirs = found(log, _certificates(rows["ssl"]) if log == "x509" else one_chunk(conn["uid"]))
+        rows[log] = LOGS[log].empty_table() if theirs is None else theirs
+    told = {
+        field: one_chunk(rows[log][column])
+        for field, (log, column) in _COPIED.items()
+        if log == "conn" or len(rows[log])
+    }
     ends = pc.add(told["ts"].cast(pa.int64()), _micros(told["duration"]))
-    parents = told["tunnel_parents"]
     made = {
         "sensor": pa.repeat(SENSOR, len(conn)),
         "local_orig": one_chunk(conn["local_orig"]),
         "local_resp": one_chunk(conn["local_resp"]),
-        # older versions write an empty set where there is no tunnel
-        "tunnel_parents": pc.if_else(pc.equal(pc.list_value_length(parents), 0), pa.scalar(None, TEXTS), parents),
+        "tunnel_parents": _none_for_empty(told["tunnel_parents"]),
         "seg": pa.repeat(pa.scalar(0, pa.int32()), len(conn)),
         "seg_end": ends.cast(TIME),
         "final": pa.repeat(True, len(conn)),
-        "cert_sha256": hashed,
-        **_names(rows["ssl"], rows["x509"]),
+        **_certificate(rows["ssl"], rows["x509"]),
         **_proxying(rows["http"], rows["socks"]),
     }
     return _records(CONNECTION_SCHEMA, told | made, len(conn))
@@ -174,6 +172,13 @@ def _micros(seconds: pa.Array) -> pa.Array:
     return pc.fill_null(pc.round(pc.multiply(seconds, 1e6)).cast(pa.int64()), 0)
 
 
+def _none_for_empty(lists: pa.Array) -> pa.Array:
+    """Older versions write an empty set where there is no tunnel."""
+    if lists.null_count == len(lists):
+        return lists
+    return pc.if_else(pc.equal(pc.list_value_length(lists), 0), pa.scalar(None, TEXTS), lists)
+
+
 def _first(lists: pa.ChunkedArray) -> pa.Array:
     """The first of each list, null where there is none."""
     made = one_chunk(lists)
@@ -183,29 +188,50 @@ def _first(lists: pa.ChunkedArray) -> pa.Array:
     return made.values.take(pc.if_else(has, made.offsets[:-1], pa.scalar(None, pa.int32())))
 
 
-def _names(ssl: pa.Table, x509: pa.Table) -> dict[str, pa.Array]:
+def _certificates(ssl: pa.Table) -> pa.Array:
+    """The key of the server's certificate: its hash, in older versions that of the file."""
+    return pc.coalesce(_first(ssl["cert_chain_fps"]), _first(ssl["cert_chain_fuids"]))
+
+
+def _certificate(ssl: pa.Table, x509: pa.Table) -> dict[str, pa.Array]:
     """Subject and issuer as x509.log tells them, else as ssl.log does, which named the issuer otherwise once."""
-    subject = pc.coalesce(one_chunk(x509["certificate.subject"]), one_chunk(ssl["subject"]))
-    issuer = pc.coalesce(*map(one_chunk, (x509["certificate.issuer"], ssl["issuer"], ssl["issuer_subject"])))
-    return {"cert_subject": subject, "cert_issuer": issuer, "cert_self_signed": pc.equal(subject, issuer)}
+    if not len(ssl):
+        return {}
+    subject, issuer = one_chunk(ssl["subject"]), pc.coalesce(*map(one_chunk, (ssl["issuer"], ssl["issuer_subject"])))
+    if len(x509):
+        subject = pc.coalesce(one_chunk(x509["certificate.subject"]), subject)
+        issuer = pc.coalesce(one_chunk(x509["certificate.issuer"]), issuer)
+    return {
+        "cert_sha256": _first(ssl["cert_chain_fps"]),
+        "cert_subject": subject,
+        "cert_issuer": issuer,
+        "cert_self_signed": pc.equal(subject, issuer),
+    }
 
 
 def _proxying(http: pa.Table, socks: pa.Table) -> dict[str, pa.Array]:
     """What the client asked a proxy for: SOCKS as its own log tells it, else an HTTP CONNECT."""
-    asked = pc.is_valid(one_chunk(socks["uid"]))
-    connect = pc.equal(one_chunk(http["method"]), "CONNECT")
-    version = pc.binary_join_element_wise("socks", pc.cast(one_chunk(socks["version"]), TEXT), "")
-    host = pc.coalesce(one_chunk(socks["request.name"]), one_chunk(socks["request.host"]))
-    target = pc.binary_join_element_wise(host, pc.cast(one_chunk(socks["request_p"]), TEXT), ":")
-    status = one_chunk(http["status_code"])
-    granted = pc.and_(pc.greater_equal(status, 200), pc.less(status, 300))
-    socks_granted = pc.equal(one_chunk(socks["status"]), "succeeded")
-    no_text, no_flag = pa.scalar(None, TEXT), pa.scalar(None, FLAG)
-    return {
-        "proxy_protocol": pc.if_else(asked, version, pc.if_else(connect, "http-connect", no_text)),
-        "proxy_target": pc.if_else(asked, target, pc.if_else(connect, one_chunk(http["uri"]), no_text)),
-        "proxy_accepted": pc.if_else(asked, socks_granted, pc.if_else(connect, granted, no_flag)),
-    }
+    asked: dict[str, pa.Array] = {}
+    if len(http):
+        connect, status = pc.equal(one_chunk(http["method"]), "CONNECT"), one_chunk(http["status_code"])
+        granted = pc.and_(pc.greater_equal(status, 200), pc.less(status, 300))
+        asked = {
+            "proxy_protocol": pc.if_else(connect, "http-connect", pa.scalar(None, TEXT)),
+            "proxy_target": pc.if_else(connect, one_chunk(http["uri"]), pa.scalar(None, TEXT)),
+            "proxy_accepted": pc.if_else(connect, granted, pa.scalar(None, FLAG)),
+        }
+    if len(socks):
+        version = pc.binary_join_element_wise("socks", one_chunk(socks["version"]).cast(TEXT), "")
+        host = pc.coalesce(one_chunk(socks["request.name"]), one_chunk(socks["request.host"]))
+        told = {
+            "proxy_protocol": version,
+            "proxy_target": pc.binary_join_element_wise(host, one_chunk(socks["request_p"]).cast(TEXT), ":"),
+            "proxy_accepted": pc.equal(one_chunk(socks["status"]), "succeeded"),
+        }
+        is_socks = pc.is_valid(one_chunk(socks["uid"]))
+        nulls = pa.nulls(len(socks))
+        asked = {name: pc.if_else(is_socks, column, asked.get(name, nulls)) for name, column in told.items()}
+    return asked
 
 
 def read(directory: Path, local_nets: Sequence[str], count: InputCount | None = None) -> Batch:
@@ -222,9 +248,11 @@ def read(directory: Path, local_nets: Sequence[str], count: InputCount | None = 
         rows[log] = zeek_json.read(data[log], schema, place, NEEDED[log], OWN_ESCAPES)
     mark = hashlib.blake2b(data["conn"], digest_size=4).hexdigest()
     place = Place(str(directory), count or InputCount())
-    conn = connections(
-        rows["conn"], lambda log, of: first_of(rows[log], key(log, rows[log]), of), Networks(local_nets), place
-    )
+
+    def found(log: str, keys: pa.Array) -> pa.Table:
+        return rows[log].take(pc.index_in(keys, value_set=key(log, rows[log]), skip_nulls=True))
+
+    conn = connections(rows["conn"], found, Networks(local_nets), place)
     return Batch(_marked(conn, mark), _marked(dns_queries(rows["dns"], place), mark))
 
 

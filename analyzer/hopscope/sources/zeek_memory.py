@@ -25,26 +25,34 @@ class SideRows:
         self._new: list[pa.Table] = []
 
     def add(self, rows: pa.Table) -> None:
-        """Keep the rows, of each key the first."""
-        self._new.append(_firsts(rows, zeek_logs.key(self._log, rows)))
+        """Keep the rows."""
+        # a connection has many requests, of which the first is told
+        self._new.append(_firsts(rows, zeek_logs.key(self._log, rows)) if self._log == "http" else rows)
 
-    def find(self, keys: pa.Array) -> pa.Table:
-        """The first row for each of the keys, null where there is none."""
-        self._settle()
-        return zeek_logs.first_of(self._rows, zeek_logs.key(self._log, self._rows), keys)
+    def take(self, keys: pa.Array, keep: bool) -> pa.Table | None:
+        """The first row for each of the keys, null where there is none; None when there is none at all.
 
-    def forget(self, keys: pa.Array) -> None:
-        """Let go of the rows with these keys."""
+        Without `keep` these rows are let go of.
+        """
         self._settle()
-        gone = pc.is_in(zeek_logs.key(self._log, self._rows), value_set=keys)
-        self._rows = self._rows.filter(pc.invert(gone)).combine_chunks()
+        if not len(self._rows) or keys.null_count == len(keys):
+            return None
+        at = pc.index_in(keys, value_set=zeek_logs.key(self._log, self._rows), skip_nulls=True)
+        if at.null_count == len(at):
+            return None
+        found = self._rows.take(at)
+        if not keep:
+            waits = np.ones(len(self._rows), bool)
+            waits[at.drop_null().to_numpy()] = False
+            self._rows = self._rows.filter(pa.array(waits)).combine_chunks()
+        return found
 
     def _settle(self) -> None:
         if not self._new:
             return
         rows = pa.concat_tables([self._rows, *self._new]).combine_chunks()
         self._new = []
-        if self._log == "x509":  # certificates are not let go of, and come again and again
+        if self._log == "x509":  # certificates are kept, and come again and again
             rows = _firsts(rows, zeek_logs.key(self._log, rows))
         over = max(len(rows) - self._most, 0)
         self.dropped += over
@@ -66,7 +74,7 @@ class Uids:
 
     def unknown(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The rows whose uids aren't among them."""
-        for run in self._runs:
+        for run in self._runs if len(batch) else ():
             batch = batch.filter(pc.invert(pc.is_in(batch["uid"], value_set=run)))
         return batch
 
