@@ -18,7 +18,8 @@ from hopscope.records import InputCount
 from hopscope.sources import live_source
 from hopscope.sources.broker_json import Event, decode
 from hopscope.sources.live_source import Tls
-from hopscope.sources.zeek_websocket import PATH, ZeekWebSocket
+from hopscope.sources.zeek_handshake import PATH
+from hopscope.sources.zeek_websocket import ZeekWebSocket
 from support.stream import batch, connection, frame, heartbeat, hello
 
 HELLO = frame(hello())
@@ -287,9 +288,9 @@ def test_other_servers_are_told_from_zeeks() -> None:
 
 
 def test_a_port_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    from hopscope.sources import zeek_websocket
+    from hopscope.sources import zeek_handshake
 
-    monkeypatch.setattr(zeek_websocket, "OPEN_S", 0.2)
+    monkeypatch.setattr(zeek_handshake, "OPEN_S", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         source = ZeekWebSocket(f"ws://127.0.0.1:{silent.getsockname()[1]}", LiveSettings(), InputCount())
         with pytest.raises(InputError, match="no answer within"):

@@ -128,11 +128,10 @@ def encode(topic: str, name: str, args: Iterable[Value]) -> bytes:
 
 
 def _joined(schema: str, node: str, boot: str, kind: str, seq: int, n: int, texts: list[str]) -> RecordLines:
-    joined = "\n".join(texts)
-    if texts and joined.count("\n") != len(texts) - 1:
+    if any(["\n" in text for text in texts]):  # noqa: C419 - a list is twice as fast
         texts = [text for text in texts if "\n" not in text]
-        joined = "\n".join(texts)
-    return RecordLines(schema, node, boot, kind, seq, n, len(texts), joined.encode("utf-8", "backslashreplace"))
+    lines = "\n".join(texts).encode("utf-8", "backslashreplace")
+    return RecordLines(schema, node, boot, kind, seq, n, len(texts), lines)
 
 
 # --- batches: the shape of the whole frame is given to the decoder, no value is boxed
