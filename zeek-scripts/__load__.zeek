@@ -21,3 +21,8 @@
 @load ./findings
 @load ./intel
 @load ./block
+@load ./shape
+@load ./replies
+@load ./tls_records
+@load ./closing
+@load ./relays

@@ -28,8 +28,14 @@ event DNS::log_dns(info: DNS::Info)
 		}
 	if ( info?$TTLs )
 		rec$ttls = info$TTLs;
+	# Zeek tells the time of answers alone; a reply without any is logged as it comes.
 	if ( info?$rtt )
 		rec$rtt = info$rtt;
+	else if ( info$saw_query
+	    && info$saw_reply
+	    && info?$total_answers
+	    && info$total_answers == 0 )
+		rec$rtt = network_time() - info$ts;
 
 	hook dns_query_ready(rec);
 	}

@@ -3,6 +3,7 @@
 @load base/protocols/http
 @load ./escape
 @load ./opening
+@load ./replies
 
 module Hopscope;
 
@@ -33,7 +34,10 @@ event http_message_done(c: connection, is_orig: bool, stat: http_message_stat)
 		return;
 
 	local s = state(c);
-	request_ended(s);
+	if ( s$answered )
+		request(s);
+	else
+		request_ended(s);
 
 	if ( ! s$rec?$http_method && c?$http && c$http?$method )
 		fill_request(s$rec, c$http);
@@ -43,6 +47,7 @@ event http_reply(c: connection, version: string, code: count, reason: string)
 	{
 	local s = state(c);
 	answered(c, s);
+	reply(s);
 
 	if ( c?$http
 	    && c$http$trans_depth == 1
