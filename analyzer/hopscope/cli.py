@@ -36,7 +36,7 @@ _sensor = click.option(
     type=click.Choice(["auto", "builtin", "zeek"]),
     default="auto",
     show_default=True,
-    help="What reads the captures. Zeek's default logs lack timing, so auto takes the built-in sensor.",
+    help="What reads the captures: the built-in sensor (auto), or an installed Zeek with hopscope's package.",
 )
 
 
@@ -206,7 +206,9 @@ def _output(
 ) -> None:
     from hopscope.outputs import jsonl, page, table
 
-    pcap = captures[0] if len(captures) == 1 and Path(captures[0]).is_file() else "CAPTURE"
+    pcap = None
+    if found.input.packets:  # logs have none to dissect
+        pcap = captures[0] if len(captures) == 1 and Path(captures[0]).is_file() else "CAPTURE"
     told = table.told(found.input, keep, shown, pcap)
     if form == "jsonl":
         lines = [jsonl.finding(f) for f in shown]

@@ -170,9 +170,9 @@ def _read(
 
         return zeek_archive.records(capture, config.network.local_nets, count, tell)
     if sensor == "zeek":
-        from hopscope.sources import zeek_run
+        from hopscope.sources import zeek_replay
 
-        return zeek_run.records(capture, config.network.local_nets, count, tell)
+        return zeek_replay.records(capture, config.network.local_nets, count, tell)
     from hopscope import sensor as builtin
 
     return builtin.records(capture.path, capture.name, config, count, tell)
