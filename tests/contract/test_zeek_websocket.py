@@ -226,7 +226,7 @@ def test_findings_never_hold_up_reading(start: Start) -> None:
         client.accept()
         full.wait(20)
         client.send(*some(0))
-        client.zeek.ended.wait(20)
+        client.zeek.ended.wait(60)  # longer than the test waits
 
     _, analyzer = start(act, server={"max_queue": 1})
     long = dataclasses.replace(FINDING, names=tuple(f"{i:0250}" for i in range(100)))
