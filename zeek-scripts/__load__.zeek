@@ -26,3 +26,4 @@
 @load ./tls_records
 @load ./closing
 @load ./relays
+@load ./fingerprints

@@ -15,9 +15,10 @@ redef switches += {
 };
 
 redef record State += {
-	# When the originator's FIN came before the responder's, and what the responder had sent by then.
+	# When the originator's FIN came before the responder's, and what had been sent by then.
 	fin: time &optional;
 	fin_size: count &optional;
+	fin_pkts: count &optional;
 };
 
 # A TLS alert is no longer.
@@ -33,16 +34,24 @@ event connection_EOF(c: connection, is_orig: bool)
 
 	if ( is_orig )
 		{
-		if ( c$resp$state != TCP_ESTABLISHED )
+		if ( c$resp$state != TCP_ESTABLISHED || ! c$orig?$num_pkts )
 			return;
 
 		s$fin = network_time();
 		s$fin_size = c$resp$size;
+		s$fin_pkts = c$orig$num_pkts;
 		return;
 		}
 
+	if ( ! s?$fin )
+		return;
+
 	# An answer with payload came at a time that isn't known, but for TLS's goodbye, which leaves together
-	# with the FIN.
-	if ( s?$fin && c$resp$size <= s$fin_size + goodbye && c$history != /.*T.*/ )
+	# with the FIN; the originator may refuse it.
+	local said = c$resp$size - s$fin_size;
+	local refused = said > 0 && "R" in c$history;
+
+	# More packets of the originator's than its FIN: it was sent again.
+	if ( said <= goodbye && ( refused || c$orig$num_pkts <= s$fin_pkts + 1 ) )
 		s$rec$close_rtt = network_time() - s$fin;
 	}

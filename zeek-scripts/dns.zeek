@@ -11,7 +11,7 @@ event DNS::log_dns(info: DNS::Info)
 	if ( ! info?$query && ! info?$rcode_name )
 		return;
 
-	local rec = DnsQuery($ts=info$ts, $uid=info$uid, $sensor=name,
+	local rec = DnsQuery($ts=info$ts, $uid=info$uid, $sensor=shown_sensor,
 	    $client=info$id$orig_h, $resolver=info$id$resp_h);
 
 	if ( info?$query )

@@ -31,23 +31,23 @@ export {
 }
 
 # Nothing in it needs an escape.
-const plain = /[ -\[\]-~]*/;
+const needs_no_escape = /[ -\[\]-~]*/;
 
 # Beyond ASCII: a character of UTF-8 that isn't a control character (U+0080 to U+009F) or a surrogate.
-const wide = /\xc2[\xa0-\xbf]|[\xc3-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}|\xed[\x80-\x9f][\x80-\xbf]|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2}/;
+const wide_character = /\xc2[\xa0-\xbf]|[\xc3-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}|\xed[\x80-\x9f][\x80-\xbf]|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2}/;
 
-# Each piece is a run of plain bytes, one character beyond ASCII, or a byte that needs an escape.
-const pieces = /[ -\[\]-~]+|\xc2[\xa0-\xbf]|[\xc3-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}|\xed[\x80-\x9f][\x80-\xbf]|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2}|[\x00-\xff]/;
+# Each is a run of plain bytes, one character beyond ASCII, or a byte that needs an escape.
+const escape_units = /[ -\[\]-~]+|\xc2[\xa0-\xbf]|[\xc3-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}|\xed[\x80-\x9f][\x80-\xbf]|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2}|[\x00-\xff]/;
 
 function escape_pieces(s: string, backslash: string): string
 	{
 	local out = "";
 
-	for ( _, piece in find_all_ordered(s, pieces) )
+	for ( _, piece in find_all_ordered(s, escape_units) )
 		{
 		if ( piece == "\\" )
 			out += backslash;
-		else if ( piece == plain || piece == wide )
+		else if ( piece == needs_no_escape || piece == wide_character )
 			out += piece;
 		else
 			out += "\\x" + bytestring_to_hexstr(piece);
@@ -61,7 +61,7 @@ function escape(s: string, limit: count): string
 	if ( |s| > limit )
 		s = s[:limit];
 
-	return s == plain ? s : escape_pieces(s, "\\\\");
+	return s == needs_no_escape ? s : escape_pieces(s, "\\\\");
 	}
 
 function escape_rest(s: string, limit: count): string
@@ -69,5 +69,5 @@ function escape_rest(s: string, limit: count): string
 	if ( |s| > limit )
 		s = s[:limit];
 
-	return s == plain ? s : escape_pieces(s, "\\");
+	return s == needs_no_escape ? s : escape_pieces(s, "\\");
 	}

@@ -35,9 +35,9 @@ event http_message_done(c: connection, is_orig: bool, stat: http_message_stat)
 
 	local s = state(c);
 	if ( s$answered )
-		request(s);
+		note_request(s);
 	else
-		request_ended(s);
+		note_request_end(s);
 
 	if ( ! s$rec?$http_method && c?$http && c$http?$method )
 		fill_request(s$rec, c$http);
@@ -46,8 +46,8 @@ event http_message_done(c: connection, is_orig: bool, stat: http_message_stat)
 event http_reply(c: connection, version: string, code: count, reason: string)
 	{
 	local s = state(c);
-	answered(c, s);
-	reply(s);
+	note_answer(c, s);
+	note_reply(s);
 
 	if ( c?$http
 	    && c$http$trans_depth == 1

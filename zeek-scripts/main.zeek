@@ -56,15 +56,15 @@ function sensor_name(): string
 	return peer_description == "" ? "zeek" : peer_description;
 	}
 
-global name = "zeek";
+global shown_sensor = "zeek";
 
 event zeek_init() &priority=5
 	{
-	name = sensor_name();
+	shown_sensor = sensor_name();
 	Option::set_change_handler("Hopscope::sensor", function(id: string,
 	    value: string): string
 		{
-		name = value == "" ? sensor_name() : value;
+		shown_sensor = value == "" ? sensor_name() : value;
 		return value;
 		}, -10);
 	}
@@ -74,9 +74,9 @@ function state(c: connection): State
 	if ( ! c?$hopscope )
 		{
 		local id = c$id;
-		c$hopscope = State($rec=Connection($ts=c$start_time, $uid=c$uid, $sensor=name,
-		    $orig_h=id$orig_h, $orig_p=id$orig_p, $resp_h=id$resp_h,
-		    $resp_p=id$resp_p,
+		c$hopscope = State($rec=Connection($ts=c$start_time, $uid=c$uid,
+		    $sensor=shown_sensor, $orig_h=id$orig_h, $orig_p=id$orig_p,
+		    $resp_h=id$resp_h, $resp_p=id$resp_p,
 		    $proto=protocols[get_port_transport_proto(id$resp_p)],
 		    $seg=0, $seg_end=c$start_time, $final=T));
 		}

@@ -21,12 +21,12 @@ export {
 	## c: The connection.
 	##
 	## s: Its state.
-	global answered: function(c: connection, s: State);
+	global note_answer: function(c: connection, s: State);
 
 	## A request has come to its end only now, in a segment after its first.
 	##
 	## s: The connection's state.
-	global request_ended: function(s: State);
+	global note_request_end: function(s: State);
 }
 
 redef record State += {
@@ -61,7 +61,7 @@ function first_request(match: signature_state, data: string): bool
 	return T;
 	}
 
-function answered(c: connection, s: State)
+function note_answer(c: connection, s: State)
 	{
 	if ( s$answered )
 		return;
@@ -87,12 +87,12 @@ function answered(c: connection, s: State)
 function first_answer(match: signature_state, data: string): bool
 	{
 	if ( |data| > 0 )
-		answered(match$conn, state(match$conn));
+		note_answer(match$conn, state(match$conn));
 
 	return T;
 	}
 
-function request_ended(s: State)
+function note_request_end(s: State)
 	{
 	if ( s$answered )
 		return;

@@ -11,12 +11,12 @@ export {
 	## The originator has sent a request, or more of one that isn't answered.
 	##
 	## s: The connection's state.
-	global request: function(s: State);
+	global note_request: function(s: State);
 
 	## The responder has sent something; the open request's answer, when there is one.
 	##
 	## s: The connection's state.
-	global reply: function(s: State);
+	global note_reply: function(s: State);
 
 	## Forget the open request: what comes next may not be its answer.
 	##
@@ -31,12 +31,12 @@ redef record State += {
 	replies: vector of interval &optional;
 };
 
-function request(s: State)
+function note_request(s: State)
 	{
 	s$request = network_time();
 	}
 
-function reply(s: State)
+function note_reply(s: State)
 	{
 	if ( ! s?$request )
 		return;
@@ -62,7 +62,7 @@ function forget_request(s: State)
 	}
 
 # The 10th percentile, linearly interpolated.
-function tenth(times: vector of interval): interval
+function fastest_tenth(times: vector of interval): interval
 	{
 	sort(times);
 	local place = 0.1 * ( |times| - 1 );
@@ -77,5 +77,5 @@ function tenth(times: vector of interval): interval
 hook finishing(c: connection, rec: Connection)
 	{
 	if ( c?$hopscope && c$hopscope?$replies )
-		rec$reply_p10 = tenth(c$hopscope$replies);
+		rec$reply_p10 = fastest_tenth(c$hopscope$replies);
 	}

@@ -17,8 +17,8 @@ redef record State += {
 	first: string &optional;
 };
 
-# Hexadecimal digits by the number of bits that are set in them.
-const digits: table[count] of string_vec = {
+# Hexadecimal hex_digits by the number of bits that are set in them.
+const hex_digits: table[count] of string_vec = {
 	[1] = vector("1", "2", "4", "8"),
 	[2] = vector("3", "5", "6", "9", "a", "c"),
 	[3] = vector("7", "b", "d", "e"),
@@ -30,7 +30,7 @@ function bits_set(data: string): count
 	local hex = bytestring_to_hexstr(data);
 	local bits = 0;
 
-	for ( weight, set_of in digits )
+	for ( weight, set_of in hex_digits )
 		for ( _, digit in set_of )
 			bits += weight * count_substr(hex, digit);
 

@@ -7,7 +7,7 @@ export {
 	const switches: set[string] = set() &redef;
 }
 
-function turn(id: string, on: bool): bool
+function switch_part(id: string, on: bool): bool
 	{
 	if ( on )
 		enable_event_group(id);
@@ -21,7 +21,7 @@ event zeek_init() &priority=10
 	{
 	for ( id in switches )
 		{
-		turn(id, lookup_ID(id) as bool);
-		Option::set_change_handler(id, turn);
+		switch_part(id, lookup_ID(id) as bool);
+		Option::set_change_handler(id, switch_part);
 		}
 	}

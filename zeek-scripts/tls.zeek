@@ -17,7 +17,7 @@ event ssl_client_hello(c: connection, version: count, record_version: count,
 	{
 	local s = state(c);
 	s$hello = network_time();
-	request_ended(s);
+	note_request_end(s);
 	}
 
 event ssl_server_hello(c: connection, version: count, record_version: count,
@@ -32,7 +32,7 @@ event ssl_server_hello(c: connection, version: count, record_version: count,
 	if ( ! s$rec?$hello_rtt )
 		s$rec$hello_rtt = network_time() - s$hello;
 	delete s$hello;
-	answered(c, s);
+	note_answer(c, s);
 	}
 
 # The server's choice comes after the client's offer.

@@ -126,7 +126,7 @@ function server_record(c: connection, s: State, content_type: count,
 	if ( length > one_segment )
 		forget_request(s);
 	else
-		reply(s);
+		note_reply(s);
 	}
 
 function add_size(s: State, size: int)
@@ -166,7 +166,7 @@ event ssl_encrypted_data(c: connection, is_client: bool, record_version: count,
 	if ( is_client )
 		{
 		if ( content_type == tls_data )
-			request(s);
+			note_request(s);
 		}
 	else
 		server_record(c, s, content_type, length);
