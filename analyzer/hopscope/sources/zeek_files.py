@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 
@@ -15,21 +16,22 @@ from hopscope.sensor.unpack import Source
 from hopscope.sources import zeek_headers
 from hopscope.sources.zeek_headers import Header
 from hopscope.sources.zeek_logs import LOGS
+from hopscope.sources.zeek_values import LATEST_S
 
 HEAD_BYTES = 1 << 14
 KNOWN = frozenset(
     (*CONNECTION_SCHEMA.names, *DNS_QUERY_SCHEMA.names, *(name for schema in LOGS.values() for name in schema.names))
 )
 _HEADERS = (b"#separator", b"#fields", b"#path", b"#set_separator")
-_JSON_TIME = re.compile(rb'"ts"\s*:\s*"?([0-9][0-9TZ.:+-]*)')
+_TIMES = ("seg_end", "ts", "duration")  # which tell when a row was written
 
 
 @dataclass(frozen=True)
 class LogFile:
     """One log on disk. `log` is None where each line of JSON names its own; `size` is its bytes on disk.
 
-    `begin` is when it was begun, by event time in seconds (infinite where it has no lines); `columns` are
-    its header's, None where it has none. `is_open`: it tells of what was still open.
+    `begin` is when its first lines were written, by event time in seconds (infinite where it has none);
+    `columns` are its header's, None where it has none. `is_open`: it tells of what was still open.
     """
 
     path: str
@@ -75,7 +77,7 @@ def look(path: str) -> LogFile | None:
             return None
         log = named[0] if named and {log for log, _ in told} <= {named[0]} else None
         is_open = named[1] if named else False
-        return LogFile(path, path, size, log, is_open, _latest(_JSON_TIME.findall(lines)), None)
+        return LogFile(path, path, size, log, is_open, _begin(_json_times(lines)), None)
     header = _header(lines)
     if header is None or not header.columns:
         if named is None or not is_log or b"\0" in head:
@@ -85,7 +87,7 @@ def look(path: str) -> LogFile | None:
     if told_one is None:
         return None
     is_open = told_one[1] or (named is not None and named[1])
-    return LogFile(path, path, size, told_one[0], is_open, _latest(_times(lines, header)), header.columns)
+    return LogFile(path, path, size, told_one[0], is_open, _begin(_times(lines, header)), header.columns)
 
 
 def _header(lines: bytes) -> Header | None:
@@ -100,27 +102,40 @@ def _header(lines: bytes) -> Header | None:
     return header
 
 
-def _times(lines: bytes, header: Header) -> list[bytes]:
-    if "ts" not in header.columns:
-        return []
-    at, separator = header.columns.index("ts"), header.marks.separator.encode()
-    rows = (line.split(separator) for line in lines.splitlines() if not line.startswith(b"#"))
-    return [row[at] for row in rows if len(row) == len(header.columns)]
+def _times(lines: bytes, header: Header) -> Iterator[list[Any]]:
+    at = [header.columns.index(name) if name in header.columns else None for name in _TIMES]
+    for line in lines.splitlines():
+        row = line.decode("utf-8", "replace").split(header.marks.separator)
+        if not line.startswith(b"#") and len(row) == len(header.columns):
+            yield [None if i is None else row[i] for i in at]
 
 
-def _latest(times: Iterable[bytes]) -> float:
-    """The latest of the times in seconds: rows are written when what they tell of has ended."""
-    return max((_seconds(time.decode("ascii", "replace")) for time in times), default=np.inf)
+def _json_times(lines: bytes) -> Iterator[list[Any]]:
+    for line in lines.splitlines():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict):
+            yield [row.get(name) for name in _TIMES]
 
 
-def _seconds(text: str) -> float:
+def _begin(times: Iterable[list[Any]]) -> float:
+    """When the first of the rows was written: rows are written when what they tell of has ended."""
+    written = (_seconds(end) or (_seconds(ts) + _seconds(duration)) for end, ts, duration in times)
+    return min((at for at in written if at), default=np.inf)
+
+
+def _seconds(value: Any) -> float:
+    """Seconds of a time or duration in any form, 0 for what is none."""
     try:
-        number = float(text)
-        return number / 1000 if number >= 1e11 else number
-    except ValueError:
+        number = float(value)
+        number = number / 1000 if number >= LATEST_S else number
+        return number if 0 < number < LATEST_S else 0.0
+    except (TypeError, ValueError):
         pass
     try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        return -np.inf
+        at = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return 0.0
     return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()

@@ -22,7 +22,7 @@ from hopscope.sources.zeek_logs import LOGS, NEEDED, OWN_ESCAPES
 PIECE_BYTES = 40 << 20  # of a log, unpacked, that are read at a time: about 250,000 lines of conn.log
 
 OWN = {"hopscope": CONNECTION_SCHEMA, "hopscope_dns": DNS_QUERY_SCHEMA}
-_SCHEMAS = LOGS | OWN
+SCHEMAS = LOGS | OWN
 _NEEDED = NEEDED | {"hopscope": NEEDED_OF_CONNECTION, "hopscope_dns": NEEDED_OF_DNS}
 _MOST = 0.995  # of a piece's rows; some few times may be nonsense
 
@@ -30,12 +30,13 @@ _MOST = 0.995  # of a piece's rows; some few times may be nonsense
 @dataclass(frozen=True)
 class Rows:
     """Rows of one log in the columns that are read of it. `reached`: when Zeek wrote the last of them, epoch
-    seconds by event time."""
+    seconds by event time. `columns`: what their log's header names, of JSON all that is read."""
 
     log: str
     is_open: bool
     table: pa.Table
     place: Place
+    columns: Sequence[str]
 
     @property
     def reached(self) -> float:
@@ -62,14 +63,14 @@ def rows_of(lines: Lines) -> Iterator[Rows]:
 
 
 def _rows(log: str, is_open: bool, lines: Lines) -> Rows:
-    schema, needed = _SCHEMAS[log], _NEEDED[log]
+    schema, needed = SCHEMAS[log], _NEEDED[log]
     own = schema.names if log in OWN else OWN_ESCAPES
     if lines.header is None:
         table = zeek_json.read(lines.data, schema, lines.place, needed, own)
-    else:
-        marks = lines.header.marks
-        table = zeek_columns.read(lines.data, lines.header.columns, schema, lines.place, needed, own, marks)
-    return Rows(log, is_open, table, lines.place)
+        return Rows(log, is_open, table, lines.place, schema.names)
+    columns = lines.header.columns
+    table = zeek_columns.read(lines.data, columns, schema, lines.place, needed, own, lines.header.marks)
+    return Rows(log, is_open, table, lines.place, columns)
 
 
 @dataclass

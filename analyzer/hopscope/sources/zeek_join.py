@@ -1,0 +1,90 @@
+"""What the rows of several logs make together: records, each told once.
+
+hopscope.log's rows take the place of conn.log's with the same uid, hopscope_dns.log's that of dns.log's. A
+connection that was still open when it was logged is told once: as it ended, else as it was last seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pyarrow as pa
+
+from hopscope.records import CONNECTION_SCHEMA, DNS_QUERY_SCHEMA, Batch, InputCount
+from hopscope.sources import zeek_logs
+from hopscope.sources.addresses import Networks
+from hopscope.sources.zeek_columns import one_batch, one_chunk, with_addresses
+from hopscope.sources.zeek_memory import OpenRows, SideRows, Uids
+from hopscope.sources.zeek_rows import Rows
+
+OWN = {"conn": "hopscope", "dns": "hopscope_dns"}  # whose rows take the place of whose
+
+_NO_CONNECTIONS = one_batch(CONNECTION_SCHEMA.empty_table())
+_NO_QUERIES = one_batch(DNS_QUERY_SCHEMA.empty_table())
+
+
+class Join:
+    """Rows go in log by log; those of side logs and of hopscope's own before the rows that they belong to.
+
+    `opened`: logs of what was still open may come, so that what has ended is kept in mind.
+    """
+
+    def __init__(self, networks: Networks, opened: bool) -> None:
+        self._networks, self._opened = networks, opened
+        self._sides = {log: SideRows(log) for log in zeek_logs.SIDES}
+        self._told = {log: Uids() for log in OWN.values()}
+        self._ended = Uids()
+        self._still_open = OpenRows()
+
+    def add(self, rows: Rows) -> Batch | None:
+        """The records that the rows make by now, None when they are kept."""
+        match rows.log:
+            case "conn":
+                return self._connections(rows)
+            case "dns":
+                queries = self._told["hopscope_dns"].unknown(zeek_logs.dns_queries(rows.table, rows.place))
+                return Batch(_NO_CONNECTIONS, queries)
+            case "hopscope":
+                self._told["hopscope"].add(one_chunk(rows.table["uid"]))
+                ends, local = ("orig_h", "resp_h"), ("local_orig", "local_resp")
+                table = with_addresses(rows.table, ends, rows.place, self._networks, local)
+                return Batch(one_batch(table), _NO_QUERIES)
+            case "hopscope_dns":
+                self._told["hopscope_dns"].add(one_chunk(rows.table["uid"]))
+                return Batch(_NO_CONNECTIONS, one_batch(with_addresses(rows.table, ("client", "resolver"), rows.place)))
+            case side:
+                self._sides[side].add(rows.table)
+                return None
+
+    def left_open(self) -> Batch | None:
+        """The connections of which the end was never told."""
+        rows = self._ended.unknown(self._told["hopscope"].unknown(self._still_open.rows()))
+        return Batch(rows, _NO_QUERIES) if len(rows) else None
+
+    def dropped(self) -> dict[str, int]:
+        """How many rows of each log there was no room for."""
+        logs = {f"{log}.log": side.dropped for log, side in self._sides.items()}
+        return {log: n for log, n in (logs | {"open_conn.log": self._still_open.dropped}).items() if n}
+
+    def _connections(self, rows: Rows) -> Batch | None:
+        def found(log: str, keys: pa.Array) -> pa.Table | None:
+            # a certificate serves many connections, and one that is still open comes again
+            return self._sides[log].take(keys, keep=rows.is_open or log == "x509")
+
+        batch = zeek_logs.connections(rows.table, found, self._networks, rows.place)
+        batch = self._told["hopscope"].unknown(batch)
+        if rows.is_open:
+            self._still_open.add(batch)
+            return None
+        if self._opened:
+            self._ended.add(batch["uid"])
+            self._still_open.forget(batch["uid"])
+        return Batch(batch, _NO_QUERIES)
+
+
+def tell_filled(columns: Mapping[str, set[str]], count: InputCount) -> None:
+    """Tell which fields of a connection logs with these columns can fill."""
+    if "conn" in columns:
+        count.fills(zeek_logs.filled(columns)[0])
+    if "hopscope" in columns:
+        count.fills(columns["hopscope"])
