@@ -27,3 +27,7 @@
 @load ./closing
 @load ./relays
 @load ./fingerprints
+@load ./payloads
+@load ./sessions
+@load ./on_starts
+@load ./segments

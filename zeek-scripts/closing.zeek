@@ -39,7 +39,8 @@ event connection_EOF(c: connection, is_orig: bool)
 
 		s$fin = network_time();
 		s$fin_size = c$resp$size;
-		s$fin_pkts = c$orig$num_pkts;
+		# Whether it counts the FIN itself is by chance, but for a fresh look.
+		s$fin_pkts = lookup_connection(c$id)$orig$num_pkts;
 		return;
 		}
 
@@ -52,6 +53,6 @@ event connection_EOF(c: connection, is_orig: bool)
 	local refused = said > 0 && "R" in c$history;
 
 	# More packets of the originator's than its FIN: it was sent again.
-	if ( said <= goodbye && ( refused || c$orig$num_pkts <= s$fin_pkts + 1 ) )
+	if ( said <= goodbye && ( refused || c$orig$num_pkts == s$fin_pkts ) )
 		s$rec$close_rtt = network_time() - s$fin;
 	}

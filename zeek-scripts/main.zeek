@@ -27,11 +27,11 @@ export {
 	## Returns: The option, the node's name or "zeek".
 	global sensor_name: function(): string;
 
-	## Fill the volume and the state of a connection into a record of it.
+	## Fill the volume of a connection, as it stands, into a record of it.
 	##
 	## rec: The record.
 	##
-	## c: The connection, as it stands.
+	## c: The connection.
 	global fill_volume: function(rec: Connection, c: connection);
 
 	## A connection is over, its record about to be handed on: the last chance to fill fields.
@@ -86,31 +86,33 @@ function state(c: connection): State
 
 function fill_volume(rec: Connection, c: connection)
 	{
-	local info = c$conn;
+	if ( c$duration > 0sec )
+		{
+		rec$duration = c$duration;
+		rec$orig_bytes = rec$seg_orig_bytes = c$orig$size;
+		rec$resp_bytes = rec$seg_resp_bytes = c$resp$size;
+		}
 
-	if ( info?$duration )
+	if ( c$orig?$num_pkts )
 		{
-		rec$duration = info$duration;
-		rec$orig_bytes = rec$seg_orig_bytes = info$orig_bytes;
-		rec$resp_bytes = rec$seg_resp_bytes = info$resp_bytes;
+		rec$orig_pkts = rec$seg_orig_pkts = c$orig$num_pkts;
+		rec$resp_pkts = rec$seg_resp_pkts = c$resp$num_pkts;
+		rec$orig_ip_bytes = c$orig$num_bytes_ip;
+		rec$resp_ip_bytes = c$resp$num_bytes_ip;
 		}
-	if ( info?$orig_pkts )
+
+	if ( c$history != "" )
+		rec$history = c$history;
+
+	rec$missed_bytes = c$conn$missed_bytes;
+
+	if ( |c$service| > 0 )
+		rec$service = to_lower(join_string_set(c$service, ","));
+
+	if ( c$conn?$local_orig )
 		{
-		rec$orig_pkts = rec$seg_orig_pkts = info$orig_pkts;
-		rec$resp_pkts = rec$seg_resp_pkts = info$resp_pkts;
-		rec$orig_ip_bytes = info$orig_ip_bytes;
-		rec$resp_ip_bytes = info$resp_ip_bytes;
-		}
-	if ( info?$history )
-		rec$history = info$history;
-	rec$missed_bytes = info$missed_bytes;
-	rec$conn_state = info$conn_state;
-	if ( info?$service )
-		rec$service = info$service;
-	if ( info?$local_orig )
-		{
-		rec$local_orig = info$local_orig;
-		rec$local_resp = info$local_resp;
+		rec$local_orig = c$conn$local_orig;
+		rec$local_resp = c$conn$local_resp;
 		}
 
 	if ( c?$tunnel && |c$tunnel| > 0 )
@@ -142,6 +144,7 @@ event connection_state_remove(c: connection) &priority=-10
 
 	local rec = state(c)$rec;
 	fill_volume(rec, c);
+	rec$conn_state = c$conn$conn_state;
 	rec$seg_end = c$start_time + c$duration;
 	hook finishing(c, rec);
 	hook connection_ready(rec);

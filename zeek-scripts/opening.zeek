@@ -10,10 +10,19 @@ module Hopscope;
 export {
 	## The originator's first payload has come.
 	##
-	## s: The connection's state.
+	## c: The connection.
+	##
+	## s: Its state.
 	##
 	## data: The payload, as far as it came in one piece.
-	global requested: hook(s: State, data: string);
+	global requested: hook(c: connection, s: State, data: string);
+
+	## The responder's first payload has come.
+	##
+	## c: The connection.
+	##
+	## s: Its state.
+	global first_answered: hook(c: connection, s: State);
 
 	## The responder has sent its first payload: the first answer, when it answers something. Told once;
 	## for those that learn of it another way than from its bytes.
@@ -56,7 +65,7 @@ function first_request(match: signature_state, data: string): bool
 	if ( s?$first_ack )
 		s$rec$pause = network_time() - s$first_ack;
 
-	hook requested(s, data);
+	hook requested(c, s, data);
 
 	return T;
 	}
@@ -69,19 +78,15 @@ function note_answer(c: connection, s: State)
 	s$answered = T;
 
 	if ( ! s?$asked )
-		{
 		s$rec$first_speaker = "resp";
-		return;
-		}
 
-	if ( s$rec$first_speaker == "resp" || "T" in c$history )
-		return;
+	# A request that takes more segments than were seen ends at a time that isn't known.
+	else if ( s$rec$first_speaker == "orig"
+	    && "T" !in c$history
+	    && ( s$asked_whole || c$orig$size == s$asked_size ) )
+		s$rec$first_reply = network_time() - s$asked;
 
-	# It took more segments than were seen: the last one's time isn't known.
-	if ( ! s$asked_whole && c$orig$size != s$asked_size )
-		return;
-
-	s$rec$first_reply = network_time() - s$asked;
+	hook first_answered(c, s);
 	}
 
 function first_answer(match: signature_state, data: string): bool

@@ -52,7 +52,7 @@ function longest_run(data: string): count
 	    );
 	}
 
-hook requested(s: State, data: string)
+hook requested(c: connection, s: State, data: string)
 	{
 	if ( shapes )
 		s$first = data;
