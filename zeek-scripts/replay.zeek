@@ -1,6 +1,10 @@
-##! For replays of captures: hopscope's two logs are written and no others. Not loaded with the package.
+##! For replays of captures: hopscope's two logs are written and no others, and costly options are on. Not loaded
+##! with the package.
 
 @load ./__load__
+
+# A replay takes the time it takes: sessions in TLS are followed for their replies.
+redef Hopscope::tls_records = 200;
 
 # A stream without a filter writes nothing, and still raises its event, which records rest on.
 event zeek_init() &priority=-100
