@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,8 +68,12 @@ def test_logs_of_other_sites(shared: Path, name: str, some: tuple[str, ...]) -> 
 def test_logs_of_what_was_still_open_tell_each_connection_once(shared: Path, name: str) -> None:
     directory = shared / "real/logs" / name
     rows, filled = read(directory)
-    rest = [line for path in files(directory) if "conn" in path.name for line in lines(path) if line[:1] != b"#"]
-    assert rows["conn"] == len({re.findall(rb"\bC[A-Za-z0-9]{12,}", line)[0] for line in rest})
+    ended, still_open = (
+        [line.split(b"\t")[1] for path in directory.rglob(f"{name}*") for line in lines(path) if line[:1].isdigit()]
+        for name in ("conn.", "open_conn.")
+    )
+    assert still_open
+    assert rows["conn"] == len(ended) + len(set(still_open) - set(ended))
     assert filled["sni"]
 
 
