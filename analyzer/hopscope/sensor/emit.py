@@ -162,14 +162,17 @@ def _volume(t, c, out, orig_bytes, resp_bytes):  # type: ignore[no-untyped-def]
     out.orig_ip_bytes, out.resp_ip_bytes = o.ip_bytes, r.ip_bytes
     out.missed_bytes = conn.missed
     out.seg_orig_pkts, out.seg_resp_pkts = o.pkts - conn.seg_orig_pkts, r.pkts - conn.seg_resp_pkts
-    conn.seg_orig_pkts, conn.seg_resp_pkts = o.pkts, r.pkts
+    ended = out.kind == SEGMENT  # a row of first bytes stands in the middle of one
+    if ended:
+        conn.seg_orig_pkts, conn.seg_resp_pkts = o.pkts, r.pkts
     duration = conn.last - conn.start
     if duration > 0:
         out.duration = duration
         out.orig_bytes, out.resp_bytes = orig_bytes, resp_bytes
         out.seg_orig_bytes = max(orig_bytes - conn.seg_orig_bytes, 0)
         out.seg_resp_bytes = max(resp_bytes - conn.seg_resp_bytes, 0)
-        conn.seg_orig_bytes, conn.seg_resp_bytes = orig_bytes, resp_bytes
+        if ended:
+            conn.seg_orig_bytes, conn.seg_resp_bytes = orig_bytes, resp_bytes
 
 
 @helper

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Iterator
+from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -316,3 +318,14 @@ def test_leaving_records_early_is_fine() -> None:
         capture.udp(k * 10, b"x", ports=(1024 + k % 60000, 9999))
     first = next(records(io.BytesIO(capture.pcap()), "test", Config(), InputCount(), chunk_bytes=65536))
     assert first.connections.num_rows
+
+
+@pytest.mark.parametrize("name", ["socat-beacon", "socks-microsocks"])
+def test_segments_add_up_to_the_connection(pcaps: Path, name: str) -> None:
+    # TLS connections among them, whose first bytes are handed on before they end
+    path = pcaps / f"{name}.pcap.gz"
+    batches = list(records(str(path), name, Config(), InputCount()))
+    rows = pa.Table.from_batches([b.connections for b in batches])
+    for of in ("orig_bytes", "resp_bytes", "orig_pkts", "resp_pkts"):
+        summed = rows.group_by("uid").aggregate([(f"seg_{of}", "sum"), (of, "max")])
+        assert summed[f"seg_{of}_sum"].to_pylist() == summed[f"{of}_max"].to_pylist()
