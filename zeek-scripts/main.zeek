@@ -145,7 +145,7 @@ event connection_state_remove(c: connection) &priority=-10
 	local rec = state(c)$rec;
 	fill_volume(rec, c);
 	rec$conn_state = c$conn$conn_state;
-	rec$seg_end = c$start_time + c$duration;
+	rec$seg_end = c$start_time + ( c$duration > 0sec ? c$duration : 0sec );
 	hook finishing(c, rec);
 	hook connection_ready(rec);
 	}

@@ -86,20 +86,24 @@ function take_volume(rec: Connection): Volume
 	    $resp_pkts=rec?$resp_pkts ? rec$resp_pkts : 0);
 	}
 
+# Totals can shrink: content may show that the ends are the other way round.
+function minus(total: count, before: count): count
+	{
+	return total > before ? total - before : 0;
+	}
+
 # Make the seg_ fields those of the segment alone.
 function since(rec: Connection, told: Volume)
 	{
 	if ( rec?$orig_bytes )
 		{
-		rec$seg_orig_bytes = rec$orig_bytes > told$orig_bytes ? rec$orig_bytes -
-		    told$orig_bytes : 0;
-		rec$seg_resp_bytes = rec$resp_bytes > told$resp_bytes ? rec$resp_bytes -
-		    told$resp_bytes : 0;
+		rec$seg_orig_bytes = minus(rec$orig_bytes, told$orig_bytes);
+		rec$seg_resp_bytes = minus(rec$resp_bytes, told$resp_bytes);
 		}
 	if ( rec?$orig_pkts )
 		{
-		rec$seg_orig_pkts = rec$orig_pkts - told$orig_pkts;
-		rec$seg_resp_pkts = rec$resp_pkts - told$resp_pkts;
+		rec$seg_orig_pkts = minus(rec$orig_pkts, told$orig_pkts);
+		rec$seg_resp_pkts = minus(rec$resp_pkts, told$resp_pkts);
 		}
 	}
 
@@ -124,6 +128,19 @@ function state_so_far(c: connection): string
 		}
 	}
 
+# The connection goes on: the segment is told, the one with the packet at hand has begun.
+function tell_ended(c: connection, s: State)
+	{
+	local rec = s$ended;
+	delete s$ended;
+	s$told = take_volume(rec);
+	s$seg = double_to_count(floor(( network_time() - c$start_time ) /
+	    segment_length));
+	delete s$rec$on_starts;
+	wait_for_end(c, s$seg);
+	hook connection_ready(rec);
+	}
+
 event segment_ends(id: conn_id, start: time)
 	{
 	if ( zeek_is_terminating() || ! connection_exists(id) )
@@ -144,26 +161,22 @@ event segment_ends(id: conn_id, start: time)
 	rec$seg_end = start + ( s$seg + 1 ) * segment_length;
 	s$ended = rec;
 
+	# The packet that let the time pass was of this connection itself.
+	if ( start + c$duration > rec$seg_end )
+		{
+		tell_ended(c, s);
+		return;
+		}
+
 	ConnThreshold::set_packets_threshold(c, c$orig$num_pkts + 1, T);
 	ConnThreshold::set_packets_threshold(c, c$resp$num_pkts + 1, F);
 	}
 
-# The connection goes on: the segment is told, the one with this packet has begun.
 event ConnThreshold::packets_threshold_crossed(c: connection, threshold: count,
     is_orig: bool) &priority=5
 	{
-	if ( ! c?$hopscope || ! c$hopscope?$ended )
-		return;
-
-	local s = c$hopscope;
-	local rec = s$ended;
-	delete s$ended;
-	s$told = take_volume(rec);
-	s$seg = double_to_count(floor(( network_time() - c$start_time ) /
-	    segment_length));
-	delete s$rec$on_starts;
-	wait_for_end(c, s$seg);
-	hook connection_ready(rec);
+	if ( c?$hopscope && c$hopscope?$ended )
+		tell_ended(c, c$hopscope);
 	}
 
 hook finishing(c: connection, rec: Connection) &priority=-5
