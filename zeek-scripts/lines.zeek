@@ -99,6 +99,7 @@ function double_fields(values: vector of double): string
 	return join_string_vec(parts, ",");
 	}
 
+# From 68 years on, which only a time to live can claim, the log turns to exponents.
 function interval_fields(values: vector of interval): string
 	{
 	if ( |values| == 0 )
@@ -106,7 +107,7 @@ function interval_fields(values: vector of interval): string
 
 	local parts: vector of string = vector();
 	for ( _, i in values )
-		parts += fmt("%.6f", i);
+		parts += i < 2147483647sec ? fmt("%.6f", i) : cat(interval_to_double(i));
 	return join_string_vec(parts, ",");
 	}
 

@@ -56,7 +56,7 @@ event zeek_init() &priority=-100
 		query$qtype = s;
 		query$rcode = s;
 		query$answers = vector(s, s);
-		query$ttls = vector(1min, 0sec);
+		query$ttls = vector(1min, 0sec, 2147483646.5secs, 4294967295.0secs);
 		hook Hopscope::dns_query_ready(query);
 		}
 
