@@ -107,7 +107,6 @@ def test_a_server_of_another_authority_is_not_trusted(files: Path, attempt: Call
 
 def test_a_server_that_asks_for_a_certificate_gets_one_or_says_so(files: Path, attempt: Callable[[Tls], str]) -> None:
     said = attempt(Tls(str(files / "ca.pem")))
-    assert "certificate" in said.lower()
     assert "--cert" in said
 
 

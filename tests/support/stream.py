@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hopscope.records import CONNECTION_SCHEMA, DNS_QUERY_SCHEMA
-from hopscope.sources.broker_json import Event, RecordLines, encode
+from hopscope.sources.broker_json import Event, RecordLines, encode, record_lines
 from hopscope.sources.broker_values import Count, Timestamp, Value
 from hopscope.sources.zeek_stream import HEARTBEAT, HELLO, TOPIC, schema_hash
 
@@ -50,7 +50,7 @@ def batch(
     lines = [make(2 * seq + i, columns) for i in range(2)] if lines is None else lines
     hashed = schema_hash(kind, columns)
     n = len(lines) if n is None else n
-    return RecordLines(hashed, node, boot, kind, seq, n, len(lines), "\n".join(lines).encode())
+    return record_lines((hashed, node, boot, kind, seq, n, tuple(lines)))
 
 
 def hello(

@@ -40,7 +40,7 @@ class RecordLines:
     r"""A batch of records: `count` lines joined by newlines, as in the body of the log of that `kind`.
 
     `schema` names the columns (see `zeek_stream`), `seq` counts per (node, boot, kind); `n` is how many lines
-    the sender says there are. Lines with a newline in them are left out.
+    the sender says there are. Lines that are not one line are left out.
     """
 
     schema: str
@@ -128,9 +128,11 @@ def encode(topic: str, name: str, args: Iterable[Value]) -> bytes:
 
 
 def _joined(schema: str, node: str, boot: str, kind: str, seq: int, n: int, texts: list[str]) -> RecordLines:
-    if any(["\n" in text for text in texts]):  # noqa: C419 - a list is twice as fast
-        texts = [text for text in texts if "\n" not in text]
-    lines = "\n".join(texts).encode("utf-8", "backslashreplace")
+    joined = "\n".join(texts)
+    if any(["\n" in text for text in texts]) or "\r" in joined or "" in texts:  # noqa: C419 - a list is twice as fast
+        texts = [text for text in texts if text and "\n" not in text and "\r" not in text]
+        joined = "\n".join(texts)
+    lines = joined.encode("utf-8", "backslashreplace")
     return RecordLines(schema, node, boot, kind, seq, n, len(texts), lines)
 
 

@@ -110,9 +110,9 @@ class Sequence:
         lost = self._lost_from(self._settled_to, batch)
         if lost:
             got = sum(size for number, size in self._sizes.items() if number < batch)
-            gap = sent - self._sent - got if sent is not None and self._sent is not None else 0
-            self._exact = self._exact and gap > 0
-            self._settled += gap if gap > 0 else self._usual(lost)
+            gap = sent - self._sent - got if sent is not None and self._sent is not None else -1
+            self._exact = self._exact and gap >= 0
+            self._settled += gap if gap >= 0 else self._usual(lost)
         self._settled_to, self._sent = batch, sent
         self._sizes = {number: size for number, size in self._sizes.items() if number >= batch}
         beyond = bisect_right(self._to, batch) - MOST_HOLES

@@ -11,7 +11,7 @@ import socket
 import ssl
 from collections.abc import Callable
 
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, WebSocketException
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
 from hopscope import __version__
@@ -96,8 +96,11 @@ class Handshake:
             raise self._error(f"no answer within {OPEN_S:g} s", "check the address, and firewalls between") from e
         except (InvalidHandshake, InvalidMessage, ConnectionClosed) as e:
             failed = _tls_error(e)
-            if failed is not None or (self._ssl is not None and isinstance(e, ConnectionClosed)):
-                raise self._tls_failed(failed or e) from e
+            if failed is not None:
+                raise self._tls_failed(failed) from e
+            if self._ssl is not None and not isinstance(e, InvalidStatus):  # how Zeek parts from unknown clients
+                problem = f"it broke off once TLS stood ({e})"
+                raise self._error(problem, "give --cert and --key, which Zeek may ask for, or check the port") from e
             problem = f"what answers is not Zeek's WebSocket server ({e})"
             raise self._error(problem, "check the port, and use wss:// where Zeek listens with TLS") from e
         except (OSError, WebSocketException) as e:

@@ -8,7 +8,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hopscope.sources.broker_json import (
@@ -74,6 +74,7 @@ def event(args: list[Any], *more: Any, name: str = "X::y") -> dict[str, Any]:
     }  # fmt: skip
 
 
+@settings(deadline=None)
 @given(st.lists(VALUES, max_size=4))
 def test_every_value_comes_back_as_it_was(values: list[Value]) -> None:
     message = decode(encode("/t", "X::y", values))
@@ -213,11 +214,13 @@ MARKS = ['"', "\\", "\\v", "\\u", "\\ud800", "{", "}", "[", "]", ":", ",", '"@da
          "\x00", '"vector"', '"string"', "null", "Hopscope::batch", "\udcff", "é"]  # fmt: skip
 
 
+@settings(deadline=None)
 @given(st.one_of(st.binary(), st.text(), st.lists(st.sampled_from(MARKS)).map("".join)))
 def test_no_frame_raises(frame: bytes | str) -> None:
     decode(frame)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_no_damage_to_a_frame_raises(data: st.DataObject) -> None:
     whole = data.draw(st.sampled_from([encode("/t", "X::y", (1, "a\\b", (Count(1),))),
@@ -244,6 +247,7 @@ JSON = st.recursive(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(JSON)
 def test_no_json_raises(value: Any) -> None:
     decode(json.dumps(value))

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hopscope.records import CONNECTION_SCHEMA, DNS_QUERY_SCHEMA, Batch, InputCount
@@ -191,6 +191,7 @@ def test_a_newer_protocol_is_told() -> None:
     assert "version 2 of the stream, not 1" in Fed(hello(protocol=2)).problems()
 
 
+@settings(deadline=None)
 @given(
     sizes=st.lists(st.integers(0, 9), min_size=1, max_size=30),
     lost=st.sets(st.integers(0, 29)),
@@ -215,6 +216,25 @@ def test_whatever_is_lost_doubled_or_late_is_known_exactly_in_the_end(
     assert len(uids(got)) == len(set(uids(got))) == due
     status = fed.stream.status()
     assert status.missing == fed.count.missing
-    if all(sizes) or not lost:
-        assert fed.count.missing == sum(sizes) - due
+    assert fed.count.missing == sum(sizes) - due
+    assert status.nodes[0].exact
     assert pa.concat_batches([b.connections for b in got]).num_rows == due if got else due == 0
+
+
+ODD = st.text(st.sampled_from("\t\t\t,-\\xT(empty)0159.:aé\x00\x0b\r\u2028"), max_size=40)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.one_of(
+            ODD, st.builds(lambda name, odd: connection(1, **{name: odd}), st.sampled_from(stream.CONNECTIONS), ODD)
+        ),
+        max_size=5,
+    )
+)
+def test_no_line_makes_it_raise_and_none_vanishes(lines: list[str]) -> None:
+    lines = [line.replace("\n", "") for line in lines]
+    fed = Fed(batch(0, lines), batch(1))
+    came = sum(b.connections.num_rows for b in fed.batches)
+    assert came + fed.count.refused == len(lines) + 2
