@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from hopscope.records import CONNECTION_SCHEMA, DNS_QUERY_SCHEMA, Batch, InputCount
 from hopscope.sources import zeek_logs
@@ -42,8 +43,8 @@ class Join:
             case "conn":
                 return self._connections(rows)
             case "dns":
-                queries = self._told["hopscope_dns"].unknown(zeek_logs.dns_queries(rows.table, rows.place))
-                return Batch(_NO_CONNECTIONS, queries)
+                table, _ = self._without(rows.table, "hopscope_dns")
+                return Batch(_NO_CONNECTIONS, zeek_logs.dns_queries(table, rows.place))
             case "hopscope":
                 self._told["hopscope"].add(one_chunk(rows.table["uid"]))
                 ends, local = ("orig_h", "resp_h"), ("local_orig", "local_resp")
@@ -58,7 +59,9 @@ class Join:
 
     def left_open(self) -> Batch | None:
         """The connections of which the end was never told."""
-        rows = self._ended.unknown(self._told["hopscope"].unknown(self._still_open.rows()))
+        rows = self._still_open.rows()
+        ended = pc.or_(self._ended.among(rows["uid"]), self._told["hopscope"].among(rows["uid"]))
+        rows = rows.filter(pc.invert(ended))
         return Batch(rows, _NO_QUERIES) if len(rows) else None
 
     def dropped(self) -> dict[str, int]:
@@ -71,8 +74,11 @@ class Join:
             # a certificate serves many connections, and one that is still open comes again
             return self._sides[log].take(keys, keep=rows.is_open or log == "x509")
 
-        batch = zeek_logs.connections(rows.table, found, self._networks, rows.place)
-        batch = self._told["hopscope"].unknown(batch)
+        table, told = self._without(rows.table, "hopscope")
+        for log in zeek_logs.SIDES if len(told) and not rows.is_open else ():
+            if log != "x509":
+                self._sides[log].forget(told)
+        batch = zeek_logs.connections(table, found, self._networks, rows.place)
         if rows.is_open:
             self._still_open.add(batch)
             return None
@@ -80,6 +86,14 @@ class Join:
             self._ended.add(batch["uid"])
             self._still_open.forget(batch["uid"])
         return Batch(batch, _NO_QUERIES)
+
+    def _without(self, table: pa.Table, own: str) -> tuple[pa.Table, pa.Array]:
+        """The rows that hopscope's own log doesn't tell, and the uids of those that it does."""
+        uids = one_chunk(table["uid"])
+        told = self._told[own].among(uids)
+        if not told.true_count:
+            return table, uids.slice(0, 0)
+        return table.filter(pc.invert(told)).combine_chunks(), uids.filter(told)
 
 
 def tell_filled(columns: Mapping[str, set[str]], count: InputCount) -> None:

@@ -34,18 +34,31 @@ class SideRows:
 
         Without `keep` these rows are let go of.
         """
+        at = self._find(keys)
+        if at is None:
+            return None
+        found = self._rows.take(at)
+        if not keep:
+            self._let_go(at)
+        return found
+
+    def forget(self, keys: pa.Array) -> None:
+        """Let go of the first row for each of the keys."""
+        at = self._find(keys)
+        if at is not None:
+            self._let_go(at)
+
+    def _find(self, keys: pa.Array) -> pa.Array | None:
         self._settle()
         if not len(self._rows) or keys.null_count == len(keys):
             return None
         at = pc.index_in(keys, value_set=zeek_logs.key(self._log, self._rows), skip_nulls=True)
-        if at.null_count == len(at):
-            return None
-        found = self._rows.take(at)
-        if not keep:
-            waits = np.ones(len(self._rows), bool)
-            waits[at.drop_null().to_numpy()] = False
-            self._rows = self._rows.filter(pa.array(waits)).combine_chunks()
-        return found
+        return None if at.null_count == len(at) else at
+
+    def _let_go(self, at: pa.Array) -> None:
+        waits = np.ones(len(self._rows), bool)
+        waits[at.drop_null().to_numpy()] = False
+        self._rows = self._rows.filter(pa.array(waits)).combine_chunks()
 
     def _settle(self) -> None:
         if not self._new:
@@ -72,11 +85,12 @@ class Uids:
         while len(self._runs) > 1 and sum(map(len, self._runs)) - len(self._runs[0]) >= self._most:
             del self._runs[0]
 
-    def unknown(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """The rows whose uids aren't among them."""
-        for run in self._runs if len(batch) else ():
-            batch = batch.filter(pc.invert(pc.is_in(batch["uid"], value_set=run)))
-        return batch
+    def among(self, uids: pa.Array) -> pa.Array:
+        """Which of the uids were told."""
+        told = np.zeros(len(uids), bool)
+        for run in self._runs if len(uids) else ():
+            told |= pc.is_in(uids, value_set=run).to_numpy(zero_copy_only=False)
+        return pa.array(told)
 
 
 class OpenRows:
