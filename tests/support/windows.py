@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -63,7 +64,10 @@ def rows(table: str, given: Rows) -> pa.Table:
     for row in given:
         if unknown := row.keys() - set(schema.names):
             raise KeyError(f"{table} has no column {sorted(unknown)}")
-        full.append({**DEFAULTS.get(table, {}), **row})
+        complete = {**DEFAULTS.get(table, {}), **row}
+        if "pair" in schema.names:
+            complete["pair"] = zlib.crc32(repr([complete[k] for k in PAIR]).encode())
+        full.append(complete)
     return pa.Table.from_pylist(full, schema=schema)
 
 

@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from hopscope.config import setting
 from hopscope.heuristics.base import Fact, Window
-from hopscope.heuristics.evidence import evidence, join, numbers, outbound, rise, void_for_all, witnesses
-from hopscope.summaries.schema import PAIR
+from hopscope.heuristics.evidence import evidence, join, numbers, outbound, rise, void_for_all
+from hopscope.summaries.schema import KEY
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ class ByteRatio:
         middle = by_server.group_by(host).agg(host_median=by_server.ratio.median(), peers=by_server.count())
         off = join(by_server, middle, host).mutate(off=ibis._.ratio - ibis._.host_median)
         deviation = off.group_by(host).agg(host_deviation=off.off.abs().median() * 1.4826)
-        wanted = pairs.select(*PAIR, "ratio", up=pairs.orig_bytes, down=pairs.resp_bytes)
-        rows = join(join(join(wanted, middle, host), deviation, host), witnesses(window.samples)).to_pyarrow()
+        wanted = pairs.select(*KEY, "ratio", up=pairs.orig_bytes, down=pairs.resp_bytes)
+        rows = join(join(wanted, middle, host), deviation, host).to_pyarrow()
         ratio, median, peers = (numbers(rows, k) for k in ("ratio", "host_median", "peers"))
         spread = np.maximum(numbers(rows, "host_deviation"), settings.min_deviation)
         fed = (ratio >= settings.floor) & (numbers(rows, "up") >= settings.min_bytes)
@@ -93,7 +93,7 @@ class ByteRatio:
             "host_deviation": np.round(numbers(rows, "host_deviation"), 3),
             "peers": rows["peers"],
         }
-        return evidence(rows, decibans, f"byte_ratio.floor = {settings.floor:g}", FACTS, values)
+        return evidence(rows, decibans, f"byte_ratio.floor = {settings.floor:g}", FACTS, values, window.samples)
 
     def sentence(self, facts: Mapping[str, Any]) -> str:
         """Both directions and the host's habit."""

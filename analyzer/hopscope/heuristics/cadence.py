@@ -6,22 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import ibis
 import numpy as np
 import pyarrow as pa
 
 from hopscope.config import setting
 from hopscope.heuristics.base import Fact, Window
-from hopscope.heuristics.evidence import WITNESSES, evidence, join, numbers, outbound, rise
+from hopscope.heuristics.call_starts import SCOPES, Starts, gather
+from hopscope.heuristics.evidence import WITNESSES, evidence, rise
 from hopscope.heuristics.regularity import Rhythm, Stretches, best, collapse, measure, stretches
 from hopscope.heuristics.segments import Floats, Ints, group_ids, key_ids, offsets_of, spans
-from hopscope.summaries.schema import PAIR
 
-SCOPES = {
-    "name": ("sensor", "client", "name"),
-    "service": ("sensor", "client", "server", "port", "proto"),
-    "address": ("sensor", "client", "server"),
-}
 ENDPOINT = {"name": ("server", "port", "proto"), "service": ("server", "port", "proto"), "address": ("server",)}
 
 
@@ -99,8 +93,8 @@ class Cadence:
 
     def weigh(self, window: Window, settings: Settings) -> pa.Table:
         """Evidence per scope; see the class."""
-        starts = _candidates(window, settings)
-        scopes = [_judge(starts, scope, settings) for scope in SCOPES]
+        starts = gather(window, settings.min_intervals)
+        scopes = [_judge(window, starts, scope, settings) for scope in SCOPES]
         threshold = f"cadence.max_spread = {settings.max_spread:g} (MAD / median)"
         tables = [
             evidence(rows, decibans, threshold, FACTS, {f.name: rows[f.name] for f in FACTS})
@@ -138,24 +132,29 @@ def decibans_of(s: Stretches, rhythm: Rhythm, settings: Settings) -> tuple[Float
     return np.where(regular, settings.max_db * weight, 0.0), score
 
 
-def _judge(starts: pa.Table, scope: str, settings: Settings) -> tuple[pa.Table, Floats]:
+def _judge(window: Window, starts: Starts, scope: str, settings: Settings) -> tuple[pa.Table, Floats]:
     """The regular stretches of one scope, as rows of keys, facts and uids, with their decibans."""
-    keys = SCOPES[scope]
-    rows = starts.filter(starts[f"in_{scope}"])
-    rows = rows.sort_by([(k, "ascending") for k in (*keys, "ts_us", "uid")])
-    calls = collapse(rows["ts_us"].to_numpy(), offsets_of(key_ids(rows, keys)), settings.burst_share)
+    rows = starts.of(scope)
+    offsets = offsets_of(starts.group(scope, rows))
+    calls = collapse(starts.ts_us[rows], offsets, settings.burst_share)
     found = stretches(
         calls, settings.min_intervals, settings.pause_factor, settings.change_factor, settings.chance_low_db
     )
-    rhythm = measure(found, calls, numbers(rows, "orig_bytes"), numbers(rows, "open_s") * 1e6)
+    regular = np.zeros(len(offsets) - 1, bool)
+    regular[found.group] = True
+    asked = np.repeat(regular, np.diff(offsets))
+    open_us = np.full(len(rows), np.nan)
+    open_us[asked] = starts.open_us(window, rows[asked])
+    rhythm = measure(found, calls, starts.orig_bytes[rows], open_us)
     decibans, score = decibans_of(found, rhythm, settings)
     chosen = best(found, decibans)
     chosen = chosen[decibans[chosen] > 0]
     # each endpoint that the stretch went to gets a row: a name may lead to several
     members = spans(calls.first_row[found.first_call[chosen]], rhythm.connections[chosen])
     stretch = np.repeat(chosen, rhythm.connections[chosen])
-    order, first, count = _firsts(stretch, key_ids(rows.take(members), ENDPOINT[scope]))
-    at, one = members[order], stretch[order[first]]
+    pair = starts.pair[rows[members]]
+    order, first, count = _firsts(stretch, key_ids(starts.pairs, ENDPOINT[scope])[pair])
+    at, one = rows[members[order]], stretch[order[first]]
     facts = {
         "connections": rhythm.connections[one],
         "interval_s": np.round(rhythm.median_us[one] / 1e6, 3),
@@ -164,9 +163,10 @@ def _judge(starts: pa.Table, scope: str, settings: Settings) -> tuple[pa.Table, 
         "score": np.round(score[one], 3),
     }
     named = ("name",) if scope == "name" else ()
-    table = rows.select(["sensor", "client", *ENDPOINT[scope], *named]).take(at[first])
+    keys = ["sensor", "client", *ENDPOINT[scope], *named]
+    table = starts.pairs.select(keys).take(pa.array(starts.pair[at[first]]))
     few = np.minimum(count, WITNESSES)
-    uids = rows["uid"].combine_chunks().take(pa.array(at[spans(first, few)]))
+    uids = starts.uids.take(pa.array(at[spans(first, few)]))
     lists = pa.ListArray.from_arrays(pa.array(np.concatenate([[0], np.cumsum(few)]), pa.int32()), uids)
     for name, column in {**facts, "uids": lists}.items():
         table = table.append_column(name, column if isinstance(column, pa.Array) else pa.array(column))
@@ -185,38 +185,6 @@ def _duration(seconds: float) -> str:
         if seconds >= 2 * size:
             return f"{seconds / size:.1f} {unit}"
     return f"{seconds:.1f} s" if seconds >= 1 else f"{1000 * seconds:.0f} ms"
-
-
-def _candidates(window: Window, settings: Settings) -> pa.Table:
-    """Starts of outbound connections in scopes with enough of them, flagged by the scopes they count in."""
-    p = outbound(window).filter(lambda t: t.proto.isin(["tcp", "udp"]))
-
-    def per(scope: str) -> Any:
-        return ibis.window(group_by=list(SCOPES[scope]))
-
-    def many(scope: str) -> Any:
-        return p.calls.sum().over(per(scope)) > settings.min_intervals
-
-    def differ(value: Any, scope: str) -> Any:
-        return value.max().over(per(scope)) != value.min().over(per(scope))
-
-    p = join(p.select(*PAIR), window.starts.group_by(list(PAIR)).agg(calls=window.starts.count()))
-    p = p.select(
-        *PAIR,
-        in_name=p.name.notnull() & many("name"),
-        in_service=many("service") & (p.name.isnull() | differ(p.name.coalesce(""), "service")),
-        in_address=many("address") & (differ(p.port, "address") | differ(p.proto, "address")),
-    )
-    p = p.filter(p.in_name | p.in_service | p.in_address)
-    first = window.samples.filter(window.samples.seg == 0)
-    p = join(p, first.group_by(list(PAIR)).agg(open_s=first.duration.median()))
-    s = window.starts.rename({f"_{k}": k for k in PAIR})
-    joined = s.inner_join(p, [s[f"_{k}"].identical_to(p[k]) for k in PAIR])
-    # an exchange in a session kept open has no bytes of its own and keeps nothing else open
-    joined = joined.mutate(open_s=joined.orig_bytes.isnull().ifelse(0.0, joined.open_s))
-    return joined.select(
-        *PAIR, "ts_us", "uid", "orig_bytes", "open_s", "in_name", "in_service", "in_address"
-    ).to_pyarrow()
 
 
 HEURISTIC = Cadence()

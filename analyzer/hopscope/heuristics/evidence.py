@@ -9,6 +9,7 @@ import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from hopscope.heuristics.base import EVIDENCE, Fact, Window
@@ -26,19 +27,27 @@ def outbound(window: Window) -> ir.Table:
     return p.filter(p.client_local & ~p.server_local & (p.established > 0) & ~group)
 
 
-def join(left: ir.Table, right: ir.Table, keys: Sequence[str] = KEYS) -> ir.Table:
-    """Left join in which null equals null (`name` is null where none was asked for); right's keys are dropped."""
+def join(left: ir.Table, right: ir.Table, keys: Sequence[str] = ("pair",)) -> ir.Table:
+    """Left join; right's keys are dropped. A null key has no partner."""
     renamed = right.rename({f"_{k}": k for k in keys})
-    joined = left.left_join(renamed, [left[k].identical_to(renamed[f"_{k}"]) for k in keys])
+    joined = left.left_join(renamed, [left[k] == renamed[f"_{k}"] for k in keys])
     return joined.drop(*[f"_{k}" for k in keys])
 
 
-def witnesses(table: ir.Table, keys: Sequence[str] = KEYS) -> ir.Table:
-    """Up to WITNESSES uids per key, those of least uid, as the column `uids` (order undefined, see `evidence`)."""
-    distinct = table.select(*keys, "uid").distinct()
-    rank = ibis.row_number().over(ibis.window(group_by=list(keys), order_by=distinct.uid))
-    few = distinct.mutate(_rank=rank).filter(ibis._._rank < WITNESSES)
-    return few.group_by(list(keys)).agg(uids=few.uid.collect())
+def witnesses(table: ir.Table, pairs: pa.ChunkedArray) -> pa.Array:
+    """For each of `pairs` the up to WITNESSES least uids that the table has of it, in order."""
+    if not len(pairs):
+        return pa.array([], pa.list_(pa.string()))
+    wanted = ibis.memtable(pa.table({"pair": pairs.unique()}))
+    distinct = table.semi_join(wanted, "pair").select("pair", "uid").distinct()
+    rank = ibis.row_number().over(ibis.window(group_by="pair", order_by=distinct.uid))
+    few = distinct.mutate(_rank=rank).filter(ibis._._rank < WITNESSES).select("pair", "uid").to_pyarrow()
+    few = few.sort_by([("pair", "ascending"), ("uid", "ascending")])
+    known, count = np.unique(few["pair"].to_numpy(), return_counts=True)
+    offsets = pa.array(np.concatenate([[0], np.cumsum(count)]), pa.int32())
+    lists = pa.ListArray.from_arrays(offsets, few["uid"].combine_chunks())
+    at = pc.index_in(pairs, value_set=pa.array(known))
+    return pc.coalesce(lists.take(at), pa.scalar([], pa.list_(pa.string())))
 
 
 def evidence(
@@ -47,26 +56,31 @@ def evidence(
     threshold: str,
     facts: tuple[Fact, ...],
     values: Mapping[str, Any],
+    seen_in: ir.Table | None = None,
 ) -> pa.Table:
     """An evidence table from pair rows: those with decibans other than 0, sorted by key.
 
-    `rows` has the pair's columns and may have `uids`; `decibans` and each of `values` (one per fact) have
-    one entry per row. A column of PAIR that `rows` lacks is null: the evidence is not about it.
+    `rows` has the pair's columns and may have `uids`, which are sorted; else `seen_in` (pair, uid) gives them
+    for the rows that stay. `decibans` and each of `values` (one per fact) have one entry per row. A column of
+    PAIR that `rows` lacks is null: the evidence is not about it.
     """
+    stay = pa.array(np.round(decibans, 2) != 0.0)
+    rows, decibans = rows.filter(stay), decibans[stay.to_numpy(zero_copy_only=False)]
     n = rows.num_rows
     columns: dict[str, Any] = {}
     for f in EVIDENCE:
         columns[f.name] = rows[f.name].cast(f.type) if f.name in rows.column_names else pa.nulls(n, f.type)
     columns["decibans"] = pa.array(np.round(decibans, 2))
     columns["threshold"] = pa.array([threshold] * n, pa.string())
-    if "uids" in rows.column_names:
+    if seen_in is not None:
+        columns["uids"] = witnesses(seen_in, rows["pair"])
+    elif "uids" in rows.column_names:
         columns["uids"] = pa.array([sorted(u) if u else [] for u in rows["uids"].to_pylist()], pa.list_(pa.string()))
     for fact in facts:
         v = values[fact.name]
-        columns[fact.name] = v if isinstance(v, pa.Array | pa.ChunkedArray) else pa.array(v, from_pandas=True)
-    table = pa.table(columns)
-    kept = table.filter(pa.array(np.round(decibans, 2) != 0.0))
-    return kept.sort_by([(k, "ascending") for k in KEYS])
+        v = v if isinstance(v, pa.Array | pa.ChunkedArray) else pa.array(v, from_pandas=True)
+        columns[fact.name] = v.filter(stay)
+    return pa.table(columns).sort_by([(k, "ascending") for k in KEYS])
 
 
 def void_for_all(reason: str, facts: tuple[Fact, ...]) -> pa.Table:

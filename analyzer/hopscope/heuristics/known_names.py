@@ -12,7 +12,7 @@ import pyarrow as pa
 from hopscope.config import setting
 from hopscope.heuristics.base import Fact, Window
 from hopscope.heuristics.evidence import evidence, join, numbers, outbound, rise
-from hopscope.summaries.schema import PAIR
+from hopscope.summaries.schema import KEY
 
 DAY_US = 86_400_000_000
 
@@ -53,7 +53,7 @@ class KnownNames:
         seen = window.first_seen.filter(window.first_seen.kind == "name")
         first = seen.group_by(name=seen.value).agg(name_us=seen.first_us.min())
         answers = window.names.select("sensor", "name", server=window.names.address).distinct()
-        pairs = outbound(window).select(*PAIR)
+        pairs = outbound(window).select(*KEY)
         led = answers.inner_join(first, "name")
         rows = join(pairs, led, ("sensor", "name", "server")).filter(lambda t: t.name_us.notnull()).to_pyarrow()
         days = (window.end_us - numbers(rows, "name_us")) / DAY_US

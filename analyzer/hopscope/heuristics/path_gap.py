@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from hopscope.config import setting
 from hopscope.heuristics.base import Fact, Window
-from hopscope.heuristics.evidence import evidence, join, numbers, outbound, rise, void_for_all, witnesses
-from hopscope.summaries.schema import PAIR
+from hopscope.heuristics.evidence import evidence, numbers, outbound, rise, void_for_all
+from hopscope.summaries.schema import KEY
 
 Column = NDArray[np.float64]
 
@@ -40,6 +40,7 @@ class Settings:
     late_db: float = setting(5.0, "decibans", "answers are late, but TLS ends at the hop or nothing more is known")
 
 
+ROUNDING_MS = 0.01  # floors are whole microseconds
 MEASURES = ("hello", "finished", "first", "reply", "close")
 FACTS = (
     Fact("hop_rtt_ms", "ms", "least SYN to SYN-ACK time: the way to the hop"),
@@ -99,7 +100,7 @@ class PathGap:
         """Evidence per pair; see the class."""
         if window.vantage.one_sided:
             return void_for_all("only one direction of each connection is seen", FACTS)
-        rows = _measures(window)
+        rows = _measures(window, settings.floor_ms)
         gaps = {k: numbers(rows, k) - numbers(rows, "hop_rtt_ms") for k in MEASURES}
         counts = {k: np.nan_to_num(numbers(rows, f"{k}_n")) for k in gaps}
         spreads = {k: numbers(rows, f"{k}_spread") / np.maximum(gaps[k], 1.0) for k in ("first", "close", "finished")}
@@ -120,7 +121,8 @@ class PathGap:
             "spread_ms": _rounded(spread),
             "pattern": pa.array(pattern.tolist(), pa.string()),
         }
-        return evidence(rows, decibans, f"path_gap.floor_ms = {settings.floor_ms:g} ms", FACTS, values)
+        told = window.samples.filter(window.samples.proto == "tcp", window.samples.first_reply.notnull())
+        return evidence(rows, decibans, f"path_gap.floor_ms = {settings.floor_ms:g} ms", FACTS, values, told)
 
     def sentence(self, facts: Mapping[str, Any]) -> str:
         """The measured distance in words."""
@@ -176,17 +178,29 @@ def judge(
     return base * size * measures / (measures + 0.3), pattern.astype(object)
 
 
-def _measures(window: Window) -> pa.Table:
-    """Per pair: 10th percentiles in ms, quartile spreads and counts of each reply time, and the floor."""
+def _measures(window: Window, floor_ms: float) -> pa.Table:
+    """Per pair: 10th percentiles in ms, quartile spreads and counts of each reply time, and the floor.
+
+    Only pairs of which a hello, a first answer or a reply came that much later than the floor.
+    """
     s = window.samples.filter(window.samples.proto == "tcp")
     tls = s.hello_rtt.notnull()
     # a first answer counts where TLS doesn't explain it and the client spoke first
     s = s.mutate(first=ibis.ifelse(tls, ibis.null("float64"), s.first_reply))
 
+    floors = window.floors.filter(window.floors.measure == "tcp_rtt")
+    floor = floors.group_by("pair").agg(hop_rtt_ms=floors.value_us.min() / 1e3)
+    # percentiles are dear: most pairs' greatest times rule a gap out
+    latest = s.group_by("pair").agg(
+        most=ibis.greatest(*(c.max().coalesce(0) for c in (s.hello_rtt, s.first, s.reply_p10)))
+    )
+    late = latest.inner_join(floor, "pair").filter(lambda t: t.most * 1e3 - t.hop_rtt_ms >= floor_ms - ROUNDING_MS)
+    s = s.semi_join(late, "pair")
+
     def spread(column: Any) -> Any:
         return (column.quantile(0.75) - column.quantile(0.25)) * 500
 
-    tallies = s.group_by(list(PAIR)).agg(
+    tallies = s.group_by("pair").agg(
         hello=s.hello_rtt.quantile(0.1) * 1e3, hello_n=s.hello_rtt.count(), hello_spread=spread(s.hello_rtt),
         finished=s.finished_rtt.quantile(0.1) * 1e3, finished_n=s.finished_rtt.count(),
         finished_spread=spread(s.finished_rtt),
@@ -194,11 +208,7 @@ def _measures(window: Window) -> pa.Table:
         reply=s.reply_p10.quantile(0.1) * 1e3, reply_n=s.replies.sum(), reply_spread=spread(s.reply_p10),
         close=s.close_rtt.quantile(0.1) * 1e3, close_n=s.close_rtt.count(), close_spread=spread(s.close_rtt),
     )  # fmt: skip
-    floors = window.floors.filter(window.floors.measure == "tcp_rtt")
-    floor = floors.group_by(list(PAIR)).agg(hop_rtt_ms=floors.value_us.min() / 1e3)
-    pairs = outbound(window).select(*PAIR)
-    joined = join(join(join(pairs, tallies), floor), witnesses(s.filter(s.first_reply.notnull())))
-    return joined.filter(joined.hop_rtt_ms.notnull()).to_pyarrow()
+    return outbound(window).select(*KEY).inner_join(tallies, "pair").inner_join(floor, "pair").to_pyarrow()
 
 
 def _distance(

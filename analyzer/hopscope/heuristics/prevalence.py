@@ -12,7 +12,7 @@ import pyarrow as pa
 from hopscope.config import setting
 from hopscope.heuristics.base import Fact, Window
 from hopscope.heuristics.evidence import evidence, join, numbers, outbound
-from hopscope.summaries.schema import PAIR
+from hopscope.summaries.schema import KEY
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Prevalence:
         by_name = confirmed.group_by(["sensor", "name"]).agg(at_name=confirmed.client.nunique())
         led = answers.inner_join(by_name, ["sensor", "name"])
         hosts = pairs.group_by("sensor").agg(hosts=pairs.client.nunique())
-        wanted = pairs.select(*PAIR)
+        wanted = pairs.select(*KEY)
         rows = join(wanted, by_address, ("sensor", "server"))
         rows = join(join(rows, led, ("sensor", "name", "server")), hosts, ("sensor",)).to_pyarrow()
         clients = np.fmax(numbers(rows, "at_address"), numbers(rows, "at_name"))

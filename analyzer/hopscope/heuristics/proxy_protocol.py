@@ -11,12 +11,11 @@ import ibis
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from hopscope.config import setting
 from hopscope.heuristics.base import Fact, Window
-from hopscope.heuristics.evidence import evidence, join, numbers, outbound, witnesses
-from hopscope.summaries.schema import PAIR
+from hopscope.heuristics.evidence import evidence, join, numbers, outbound
+from hopscope.summaries.schema import KEY
 
 # What is spoken on well-known TCP ports, by content; IANA's registry and common practice.
 EXPECTED: dict[int, frozenset[str]] = {
@@ -95,15 +94,14 @@ def _requests(window: Window, settings: Settings) -> pa.Table:
     sets = window.sets
     kinds = sets.filter(sets.kind == "proxy_protocol")
     # a pair that speaks several is told by one of them
-    asked = kinds.group_by(list(PAIR)).agg(protocol=kinds.value.max(), asked=kinds.connections.sum())
+    asked = kinds.group_by("pair").agg(protocol=kinds.value.max(), asked=kinds.connections.sum())
     granted = sets.filter(sets.kind == "proxy_accepted", sets.value == "true")
-    granted = granted.group_by(list(PAIR)).agg(accepted=granted.connections.sum())
+    granted = granted.group_by("pair").agg(accepted=granted.connections.sum())
     aims = sets.filter(sets.kind == "proxy_target")
-    targets = aims.group_by(list(PAIR)).agg(targets=aims.value.collect())
-    who = kinds.select(*PAIR, "uid")
+    targets = aims.group_by("pair").agg(targets=aims.value.collect())
     p = window.pairs
-    pairs = p.filter(p.client_local & ~p.server_local).select(*PAIR)
-    rows = join(join(join(join(pairs, asked), granted), targets), witnesses(who))
+    pairs = p.filter(p.client_local & ~p.server_local).select(*KEY)
+    rows = join(join(join(pairs, asked), granted), targets)
     table = rows.filter(rows.asked.notnull()).to_pyarrow()
     own = pa.array(list(window.vantage.own_proxies), pa.string())
     table = table.filter(pc.invert(pc.is_in(table["server"], value_set=own)))
@@ -117,29 +115,20 @@ def _requests(window: Window, settings: Settings) -> pa.Table:
         "asked": table["asked"].cast(pa.int64()),
         "accepted": pa.array(accepted.astype(np.int64)),
     }
-    return evidence(table, decibans, "a request to relay was seen", FACTS, values)
+    return evidence(table, decibans, "a request to relay was seen", FACTS, values, kinds)
 
 
 def _misfits(window: Window, settings: Settings) -> pa.Table:
     s = window.samples.filter(window.samples.proto == "tcp", window.samples.port.isin(list(EXPECTED)))
     s = s.filter(s.orig_bytes > 0, s.resp_bytes > 0).mutate(spoken=s.service.fill_null("an unknown protocol"))
-    kinds = s.group_by([*PAIR, "spoken"]).agg(n=s.count()).to_pyarrow()
-    fits = np.array(
-        [_fits(p, v) for p, v in zip(*(kinds[k].to_pylist() for k in ("port", "spoken")), strict=True)], bool
-    )
-    kinds = kinds.append_column("odd", pa.array(np.where(fits, 0, kinds["n"].to_numpy())))
-    tally = kinds.group_by(list(PAIR)).aggregate([("n", "sum"), ("odd", "sum"), ("spoken", "max")])
-    tally = tally.rename_columns([*PAIR, "answered", "asked", "protocol"]).filter(pc.field("asked") > 0)
-    if tally.num_rows == 0:
-        return _misfit_evidence(tally, np.zeros(0), settings)
-    known = outbound(window).select(*PAIR)
-    rows = join(join(known, ibis.memtable(tally)), witnesses(s)).filter(ibis._.asked.notnull()).to_pyarrow()
+    heard = s.select("port", "spoken").distinct().to_pyarrow().to_pylist()
+    odd = [(s.port == h["port"]) & (s.spoken == h["spoken"]) for h in heard if not _fits(h["port"], h["spoken"])]
+    s = s.mutate(odd=ibis.or_(ibis.literal(False), *odd).cast("int64"))
+    tally = s.group_by("pair").agg(answered=s.count(), asked=s.odd.sum(), protocol=s.spoken.max())
+    pairs = outbound(window).select(*KEY)
+    rows = pairs.inner_join(tally.filter(tally.asked > 0), "pair").to_pyarrow()
     share = numbers(rows, "asked") / np.maximum(numbers(rows, "answered"), 1)
-    return _misfit_evidence(rows, np.where(share >= settings.misfit_share, settings.misfit_db, 0.0), settings)
-
-
-def _misfit_evidence(rows: pa.Table, decibans: NDArray[np.float64], settings: Settings) -> pa.Table:
-    """The evidence of services that don't fit their port."""
+    decibans = np.where(share >= settings.misfit_share, settings.misfit_db, 0.0)
     words = [f"{v} on port {p}" for v, p in zip(rows["protocol"].to_pylist(), rows["port"].to_pylist(), strict=True)]
     values = {
         "protocol": pa.array(words, pa.string()),
@@ -147,7 +136,7 @@ def _misfit_evidence(rows: pa.Table, decibans: NDArray[np.float64], settings: Se
         "asked": rows["asked"].cast(pa.int64()),
         "accepted": pa.nulls(rows.num_rows, pa.int64()),
     }
-    return evidence(rows, decibans, f"proxy_protocol.misfit_share = {settings.misfit_share:g}", FACTS, values)
+    return evidence(rows, decibans, f"proxy_protocol.misfit_share = {settings.misfit_share:g}", FACTS, values, s)
 
 
 @functools.cache

@@ -19,17 +19,25 @@ Flags = npt.NDArray[np.bool_]
 
 def group_ids(*columns: npt.NDArray[np.generic]) -> Ints:
     """One id per row, equal where all columns are equal; ids are dense and ordered by the columns' values."""
-    ids = np.zeros(len(columns[0]), np.int64)
-    for column in columns:
-        codes = np.unique(column, return_inverse=True)[1]
-        width = int(codes.max()) + 1 if len(codes) else 1
-        ids = np.unique(ids * width + codes, return_inverse=True)[1].astype(np.int64)
-    return ids
+    return _combined([np.unique(column, return_inverse=True)[1] for column in columns])
 
 
 def key_ids(rows: pa.Table, keys: Sequence[str]) -> Ints:
     """One id per row of a table, equal where all of `keys` are equal, null among them; dense."""
-    return group_ids(*(np.asarray(rows[k].combine_chunks().dictionary_encode("encode").indices) for k in keys))
+    return _combined([np.asarray(rows[k].combine_chunks().dictionary_encode("encode").indices) for k in keys])
+
+
+def _combined(codes: Sequence[npt.NDArray[np.integer]]) -> Ints:
+    """Dense ids of rows of codes, which count from 0; sorted once, or when the numbers grow too large."""
+    ids, most = np.zeros(len(codes[0]), np.int64), 1
+    for column in codes:
+        width = int(column.max(initial=0)) + 1
+        if most * width > 1 << 62:
+            ids = np.unique(ids, return_inverse=True)[1].astype(np.int64)
+            most = int(ids.max(initial=0)) + 1
+        ids, most = ids * width + column, most * width
+    out: Ints = np.unique(ids, return_inverse=True)[1].astype(np.int64)
+    return out
 
 
 def offsets_of(ids: Ints) -> Ints:

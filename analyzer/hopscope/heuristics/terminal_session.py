@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from hopscope.config import setting
 from hopscope.heuristics.base import Fact, Window
-from hopscope.heuristics.evidence import evidence, join, numbers, outbound, rise, witnesses
-from hopscope.summaries.schema import PAIR
+from hopscope.heuristics.evidence import evidence, join, numbers, outbound, rise
+from hopscope.summaries.schema import KEY
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,13 @@ class TerminalSession:
         s = window.samples
         s = s.filter(s.proto == "tcp", s.replies >= settings.min_exchanges, s.duration > 0)
         # a session is told by its last segment, whose totals are the session's; the busiest speaks for the pair
-        busiest = s.group_by(list(PAIR)).agg(
+        busiest = s.group_by("pair").agg(
             exchanges=s.replies.max(),
             request=s.orig_bytes.argmax(s.replies),
             reply=s.resp_bytes.argmax(s.replies),
             lasted=s.duration.argmax(s.replies),
         )
-        rows = join(join(outbound(window).select(*PAIR), busiest), witnesses(s))
+        rows = join(outbound(window).select(*KEY), busiest)
         table = rows.filter(rows.exchanges.notnull()).to_pyarrow()
         exchanges = numbers(table, "exchanges")
         request, reply, pace = (numbers(table, k) / exchanges for k in ("request", "reply", "lasted"))
@@ -83,7 +83,7 @@ class TerminalSession:
             "pace": np.round(pace, 3),
         }
         threshold = f"terminal_session.min_exchanges = {settings.min_exchanges} replies"
-        return evidence(table, decibans, threshold, FACTS, values)
+        return evidence(table, decibans, threshold, FACTS, values, s)
 
     def sentence(self, facts: Mapping[str, Any]) -> str:
         """Number, size and pace."""

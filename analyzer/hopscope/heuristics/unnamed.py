@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 
 from hopscope.config import setting
 from hopscope.heuristics.base import Fact, Window
-from hopscope.heuristics.evidence import evidence, join, numbers, outbound, void_for_all, witnesses
-from hopscope.summaries.schema import PAIR
+from hopscope.heuristics.evidence import evidence, join, numbers, outbound, void_for_all
+from hopscope.summaries.schema import KEY
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,8 @@ class Unnamed:
             return void_for_all("clients' DNS is not seen here ([vantage] dns_seen)", FACTS)
         names = window.names
         answered = names.select("sensor", server=names.address).distinct().mutate(answered=True)
-        pairs = outbound(window).select(*PAIR, "connections")
-        joined = join(pairs, answered, ("sensor", "server"))
-        rows = join(joined, witnesses(window.samples)).to_pyarrow()
+        pairs = outbound(window).select(*KEY, "connections")
+        rows = join(pairs, answered, ("sensor", "server")).to_pyarrow()
         missing = pc.is_null(rows["answered"])
         servers = rows.append_column("missing", missing).group_by(["sensor", "server"]).aggregate([("missing", "max")])
         unnamed, total = pc.sum(servers["missing_max"]).as_py() or 0, servers.num_rows
@@ -77,7 +76,8 @@ class Unnamed:
         decibans = np.where(missing.to_numpy(zero_copy_only=False), weight, 0.0)
         share = np.full(rows.num_rows, round(unnamed / total, 3) if total else 0.0)
         values = {"asked_for": rows["name"], "connections": numbers(rows, "connections"), "unnamed_share": share}
-        return evidence(rows, decibans, f"unnamed.blind_rate = {settings.blind_rate:g}", FACTS, values)
+        threshold = f"unnamed.blind_rate = {settings.blind_rate:g}"
+        return evidence(rows, decibans, threshold, FACTS, values, window.samples)
 
     def sentence(self, facts: Mapping[str, Any]) -> str:
         """Which name was missing."""

@@ -13,9 +13,9 @@ import ibis.expr.types as ir
 
 from hopscope.records import SEGMENT_SECONDS
 from hopscope.summaries import schema
-from hopscope.summaries.merge import BOUNDS, Bounds, reduce_all
+from hopscope.summaries.merge import BOUNDS, Bounds, reduce_all, union
 from hopscope.summaries.prepare import SET_KINDS
-from hopscope.summaries.schema import PAIR
+from hopscope.summaries.schema import KEY
 
 FLOOR_MEASURES = ("tcp_rtt", "client_rtt", "hello_rtt", "finished_rtt", "first_reply", "reply_p10")
 
@@ -61,7 +61,7 @@ def failed(c: ir.Table) -> ir.BooleanValue:
 def _pairs(c: ir.Table) -> ir.Table:
     began = c.ts_us + c.seg.cast("int64") * (SEGMENT_SECONDS * _US)
     return c.select(
-        *PAIR, "hour", "client_local", "server_local",
+        *KEY, "hour", "client_local", "server_local",
         connections=_one(c.seg == 0), segments=ibis.literal(1, "int64"),
         established=_one((c.seg == 0) & established(c)), failed=_one(failed(c)),
         orig_bytes=c.seg_orig_bytes, resp_bytes=c.seg_resp_bytes,
@@ -83,7 +83,7 @@ def _floors(c: ir.Table) -> ir.Table:
 def _rhythm(c: ir.Table) -> ir.Table:
     first = c.filter(c.seg == 0)
     slot = _whole(first.ts_us, schema.RHYTHM_SECONDS * _US)
-    return first.select(*PAIR, "hour", slot=slot, connections=ibis.literal(1, "int64"))
+    return first.select(*KEY, "hour", slot=slot, connections=ibis.literal(1, "int64"))
 
 
 def _starts(c: ir.Table) -> ir.Table:
@@ -93,7 +93,7 @@ def _starts(c: ir.Table) -> ir.Table:
     asked = c.filter(c.on_starts.length() >= schema.SESSION_CALLS)
     asked = asked.mutate(calls=asked.on_starts.filter(lambda at: at.between(0, _SANE_SECONDS) & (at != 0)))
     kept = asked.filter(asked.calls.length() >= schema.SESSION_CALLS)
-    each = kept.select(*PAIR, "hour", "ts_us", "uid", at=kept.calls.unnest())
+    each = kept.select(*KEY, "hour", "ts_us", "uid", at=kept.calls.unnest())
     nothing = ibis.null("int64")
     calls = each.mutate(ts_us=each.ts_us + _microseconds(each.at), orig_bytes=nothing, resp_bytes=nothing)
     return first.union(calls.select(*columns))
@@ -110,14 +110,17 @@ def _long(c: ir.Table, key: str, **values: Mapping[str, ir.Value]) -> ir.Table:
     """One row for each of a record's values that is not null: `key` holds its name.
 
     `values` are the columns of such a row by name: what each has for which key, the first being the value.
+    Each key is a query of its own, so that an engine can leave out those that nobody asks for.
     """
     first, *_ = values
-    kinds = list(values[first])
-    wide = c.filter(ibis.or_(*(v.notnull() for v in values[first].values())))
-    columns = {f"{column}_{kind}": v for column, of_kind in values.items() for kind, v in of_kind.items()}
-    wide = wide.select(*PAIR, "hour", "uid", "seg", **columns, **{key: ibis.literal(kinds).unnest()})
-    long = wide.mutate(**{n: wide[key].cases(*((kind, wide[f"{n}_{kind}"]) for kind in kinds)) for n in values})
-    return long.filter(long[first].notnull())
+    return union(
+        [
+            c.filter(value.notnull()).select(
+                *KEY, "hour", "uid", "seg", **{key: ibis.literal(kind)}, **{n: of[kind] for n, of in values.items()}
+            )
+            for kind, value in values[first].items()
+        ]
+    )
 
 
 def _legs(c: ir.Table) -> ir.Table:

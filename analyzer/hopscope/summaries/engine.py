@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 import duckdb
@@ -11,8 +11,9 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from hopscope.summaries import condense, prepare, schema, window
+from hopscope.summaries import condense, parts, prepare, schema, window
 from hopscope.summaries.merge import Bounds, merge
+from hopscope.summaries.parts import Summary
 
 Tables = Mapping[str, pa.Table]
 
@@ -27,11 +28,28 @@ def connect() -> duckdb.DuckDBPyConnection:
 
 
 def run(
-    con: duckdb.DuckDBPyConnection, sql: Mapping[str, str], inputs: Tables, schemas: Mapping[str, pa.Schema]
+    con: duckdb.DuckDBPyConnection, queries: Mapping[str, str], inputs: Tables, schemas: Mapping[str, pa.Schema]
 ) -> dict[str, pa.Table]:
-    """The results of `sql` (by name) over `inputs`, as Arrow tables of `schemas`."""
+    """The results of `queries` (by name) over `inputs`, as Arrow tables of `schemas`."""
     with _registered(con, inputs):
-        return {name: con.sql(query).to_arrow_table().cast(schemas[name]) for name, query in sql.items()}
+        return {name: con.sql(query).to_arrow_table().cast(schemas[name]) for name, query in queries.items()}
+
+
+def condensed(con: duckdb.DuckDBPyConnection, connections: pa.Table, bounds: Bounds) -> Summary:
+    """The summary of connections as `prepare` makes them."""
+    queries = {name: query for name, query in condense_sql(bounds).items() if name != "names"}
+    return parts.empty() | run(con, queries, {"connections": connections}, schema.TABLES)
+
+
+def named(con: duckdb.DuckDBPyConnection, dns_queries: pa.Table, bounds: Bounds) -> Summary:
+    """The summary of DNS queries as `prepare` makes them."""
+    queries = {"names": condense_sql(bounds)["names"]}
+    return parts.empty() | run(con, queries, {"dns_queries": dns_queries}, schema.TABLES)
+
+
+def merged(con: duckdb.DuckDBPyConnection, summaries: Iterable[Summary], bounds: Bounds) -> Summary:
+    """One summary of the records of all."""
+    return run(con, merge_sql(bounds), parts.concat(summaries), schema.TABLES)
 
 
 @functools.cache
@@ -41,8 +59,8 @@ def condense_sql(bounds: Bounds) -> dict[str, str]:
     Put together from the SQL of `lift` and that of merging, which is needed anyway: compiling takes longer
     than condensing a small capture.
     """
-    rows = condense.lift(_unbound("connections", prepare.CONNECTIONS), _unbound("dns_queries", prepare.DNS_QUERIES))
-    lifted = _sql({**rows, "leg_buckets": condense.bucket_rows(_summaries()["legs"])})
+    rows = condense.lift(unbound("connections", prepare.CONNECTIONS), unbound("dns_queries", prepare.DNS_QUERIES))
+    lifted = _all_sql({**rows, "leg_buckets": condense.bucket_rows(summaries()["legs"])})
     of_legs = ("legs", "leg_buckets")
     return {
         name: _with({n: lifted[n] for n in (of_legs if name in of_legs else (name,))}, reduced)
@@ -53,19 +71,13 @@ def condense_sql(bounds: Bounds) -> dict[str, str]:
 @functools.cache
 def merge_sql(bounds: Bounds) -> dict[str, str]:
     """SQL that merges the parts that lie together in tables named as in `schema.TABLES`."""
-    return _sql(merge([_summaries()], bounds))
-
-
-@functools.cache
-def window_sql(name: str) -> dict[str, str]:
-    """SQL of `window.join_hours` for the table `name`, over the table of that name of `schema.TABLES`."""
-    return _sql({name: window.join_hours(name, _summaries()[name])})
+    return _all_sql(merge([summaries()], bounds))
 
 
 @functools.cache
 def first_seen_sql() -> dict[str, str]:
     """SQL of `window.first_seen` over the tables pairs and names of `schema.TABLES`, and `known`."""
-    return _sql({"first_seen": window.first_seen(_summaries(), _unbound("known", window.FIRST_SEEN))})
+    return _all_sql({"first_seen": window.first_seen(summaries(), unbound("known", window.FIRST_SEEN))})
 
 
 @contextmanager
@@ -85,13 +97,20 @@ def _with(tables: Mapping[str, str], query: str) -> str:
     return f"WITH {named} SELECT * FROM ({query})"  # noqa: S608 # names and SQL are our own
 
 
-def _summaries() -> dict[str, ir.Table]:
-    return {name: _unbound(name, columns) for name, columns in schema.TABLES.items()}
+def summaries() -> dict[str, ir.Table]:
+    """The tables of `schema.TABLES` by their names, unbound."""
+    return {name: unbound(name, columns) for name, columns in schema.TABLES.items()}
 
 
-def _unbound(name: str, columns: pa.Schema) -> ir.Table:
+def unbound(name: str, columns: pa.Schema) -> ir.Table:
+    """A table of that name and schema, wherever it may lie."""
     return ibis.table(ibis.Schema.from_pyarrow(columns), name=name)
 
 
-def _sql(expressions: Mapping[str, ir.Table]) -> dict[str, str]:
-    return {name: str(ibis.to_sql(e, dialect="duckdb", pretty=False)) for name, e in expressions.items()}
+def _all_sql(expressions: Mapping[str, ir.Table]) -> dict[str, str]:
+    return {name: sql(e) for name, e in expressions.items()}
+
+
+def sql(expression: ir.Table) -> str:
+    """The expression in DuckDB's SQL."""
+    return str(ibis.to_sql(expression, dialect="duckdb", pretty=False))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import ibis
-import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,18 +12,18 @@ import pyarrow.compute as pc
 from hopscope.config import Config
 from hopscope.heuristics.base import Window
 from hopscope.records import CONNECTION_SCHEMA, DNS_QUERY_SCHEMA, Batch
-from hopscope.summaries import engine, parts, prepare, schema
+from hopscope.summaries import engine, held, joined, parts, prepare
 from hopscope.summaries import window as windows
+from hopscope.summaries.held import Hour
 from hopscope.summaries.merge import BOUNDS, Bounds
 from hopscope.summaries.parts import Summary
 from hopscope.summaries.prepare import HOUR_US
 from hopscope.summaries.seen import Seen
 
 GRACE_US = 600_000_000  # an hour closes this long after its end, by event time
+PIECE_ROWS = 1_000_000  # rows that are merged at a time, so that the engine's memory is bounded
 KNOWN_ROWS = 2_000_000  # names and addresses remembered beyond the hours that are held
-BATCH_ROWS = 100_000  # records that are gathered before they are condensed
-
-PIECE_ROWS = 1_000_000  # rows that are merged or joined at a time, so that the engine's memory is bounded
+BATCH_ROWS = 100_000  # records that are gathered before they are taken in
 
 _PARTS = 8  # summaries an hour holds before they become one
 
@@ -55,7 +54,7 @@ class Summaries:
         self._config, self._bounds, self._batch_rows = config, bounds, batch_rows
         self._waiting: list[Batch] = []
         self._waiting_rows = 0
-        self._hours: dict[int, list[Summary]] = {}
+        self._hours: dict[int, Hour] = {}
         self._records: dict[int, int] = {}  # condensed records of each hour that is held
         self._seen = (Seen(), Seen())  # connections, DNS queries
         self._known = windows.FIRST_SEEN.empty_table()
@@ -75,19 +74,20 @@ class Summaries:
         if not self._waiting_rows:
             return
         batches, self._waiting, self._waiting_rows = self._waiting, [], 0
-        connections = prepare.prepare_connections(
-            pa.Table.from_batches([b.connections for b in batches], CONNECTION_SCHEMA)
-        )
+        connections = prepare.compact(pa.Table.from_batches([b.connections for b in batches], CONNECTION_SCHEMA))
         queries = prepare.prepare_dns(pa.Table.from_batches([b.dns_queries for b in batches], DNS_QUERY_SCHEMA))
         connections, queries = (
             self._unseen(seen, t) for seen, t in zip(self._seen, (connections, queries), strict=True)
         )
         self._count(connections, queries)
-        inputs = {"connections": connections, "dns_queries": queries}
-        summary = engine.run(self._con, engine.condense_sql(self._bounds), inputs, schema.TABLES)
-        for hour, part in parts.by_hour(summary, self._oldest()).items():
-            self._hours.setdefault(hour, []).append(part)
-        self._merge(_PARTS)
+        oldest = self._oldest()
+        if connections.num_rows:
+            for hour, records in held.by_hour(connections, oldest).items():
+                self._hours.setdefault(hour, Hour()).add(records)
+        if queries.num_rows:
+            self._add(engine.named(self._con, queries, self._bounds))
+        self._condense([hour for hour in self._hours.values() if hour.unsettled], all_of_them=False)
+        self._merge([number for number, hour in self._hours.items() if len(hour.summaries) > _PARTS])
         self._expire()
 
     def window(self) -> Window:
@@ -99,15 +99,20 @@ class Summaries:
         self.flush()
         end_us = 0 if self._latest_us is None else self._latest_us + 1
         first, last = windows.hours_of(max(end_us - self._config.window.hours * HOUR_US, 0), end_us)
-        self._merge(1)
-        within = [hour for hour in sorted(self._hours) if first <= hour <= last]
-        summary = parts.concat(part for hour in within for part in self._hours[hour])
+        within = [self._hours[hour] for hour in sorted(self._hours) if first <= hour <= last]
+        self._condense(within, all_of_them=True)
+        # sums and names may be told by several summaries; samples and starts, which stay by the hour, may not
+        self._merge([number for number in self._hours if first <= number <= last and self._hours[number].twofold])
+        summary = parts.concat(part for hour in within for part in hour.summaries)
+        beside = [hour for number, hour in sorted(self._hours.items()) if not first <= number <= last]
+        tables, self.counts.dropped_legs = joined.tables(
+            held.together(within), summary, self._first_seen(beside), self._bounds
+        )
         records = self.counts.connections + self.counts.dns_queries
         self.counts.outside = records - sum(n for hour, n in self._records.items() if first <= hour <= last)
-        self.counts.dropped_legs = parts.total(summary["leg_buckets"]["rows"]) - summary["legs"].num_rows
         start_us = first * HOUR_US
         return Window(
-            **self._joined(summary, len(within)),
+            **tables,
             start_us=start_us,
             end_us=end_us,
             history_us=start_us if self._earliest_us is None else self._earliest_us,
@@ -117,31 +122,44 @@ class Summaries:
     def tables(self) -> Summary:
         """The summaries of all hours that are held, merged: tables of `schema.TABLES`."""
         self.flush()
-        self._merge(1)
-        return parts.concat(part for hour in sorted(self._hours) for part in self._hours[hour])
+        whole = []
+        for _, hour in sorted(self._hours.items()):
+            condensed = [engine.condensed(self._con, records, self._bounds) for records in hour.records]
+            whole.append(engine.merged(self._con, [*condensed, *hour.summaries], self._bounds))
+        return parts.concat(whole)
 
-    def _joined(self, summary: Summary, hours: int) -> dict[str, ir.Table]:
-        """The window's tables, in a database of their own that lives as long as they do."""
-        tables = {}
-        for name, columns in windows.TABLES.items():
-            if windows.only_drops_the_hour(name, hours):
-                tables[name] = summary[name].drop_columns("hour")
-                continue
-            whose = "host" if name == "legs" else "client"  # every rule groups by it
-            sql = engine.window_sql(name)
-            joined = [
-                engine.run(self._con, sql, {name: piece}, {name: columns})[name]
-                for piece in parts.pieces(summary[name], whose, PIECE_ROWS)
-            ]
-            tables[name] = pa.concat_tables(joined)
-        tables["first_seen"] = self._first_seen(self.tables()).drop_columns("last_us")
-        backend = ibis.duckdb.connect(**engine.CONFIG)
-        for name, table in tables.items():
-            backend.con.register(f"window_{name}", table)
-        return {name: backend.table(f"window_{name}") for name in tables}
+    def _add(self, summary: Summary) -> None:
+        for hour, part in parts.by_hour(summary, self._oldest()).items():
+            self._hours.setdefault(hour, Hour()).summaries.append(part)
 
-    def _first_seen(self, summary: Summary) -> pa.Table:
-        inputs = {"pairs": summary["pairs"], "names": summary["names"], "known": self._known}
+    def _condense(self, hours: Iterable[Hour], all_of_them: bool) -> None:
+        """Condense the records of busy pairs."""
+        busy = [hour.take_busy(self._bounds, all_of_them) for hour in hours]
+        if any(map(len, busy)):
+            self._add(engine.condensed(self._con, pa.concat_tables(busy), self._bounds))
+
+    def _merge(self, many: list[int]) -> None:
+        """Make the summaries of each of these hours one; small hours together."""
+        while many:
+            together = [many.pop()]
+            size = parts.rows(self._hours[together[0]].summaries)
+            while many and (size := size + parts.rows(self._hours[many[-1]].summaries)) <= PIECE_ROWS:
+                together.append(many.pop())
+            merged = engine.merged(
+                self._con, (p for hour in together for p in self._hours[hour].summaries), self._bounds
+            )
+            for hour, part in parts.by_hour(merged, self._oldest()).items():
+                self._hours[hour].summaries = [part]
+
+    def _first_seen(self, hours: Sequence[Hour]) -> pa.Table:
+        """What is known already and what these hours saw."""
+        if not hours:
+            return self._known
+        summary = parts.concat(part for hour in hours for part in hour.summaries)
+        of_records = engine.condensed(self._con, held.together(hours), self._bounds)["pairs"]
+        inputs = {
+            "pairs": pa.concat_tables([summary["pairs"], of_records]), "names": summary["names"], "known": self._known,
+        }  # fmt: skip
         return engine.run(self._con, engine.first_seen_sql(), inputs, {"first_seen": windows.FIRST_SEEN})["first_seen"]
 
     def _unseen(self, seen: Seen, records: pa.Table) -> pa.Table:
@@ -167,18 +185,6 @@ class Summaries:
         self._earliest_us = min((*earliest, *_known(self._earliest_us)), default=None)
         self._latest_us = max((*latest, *_known(self._latest_us)), default=None)
 
-    def _merge(self, at_most: int) -> None:
-        """Merge the summaries of every hour that has more than `at_most`; small hours together."""
-        many = [hour for hour, held in self._hours.items() if len(held) > at_most]
-        while many:
-            together = [many.pop()]
-            size = parts.rows(self._hours[together[0]])
-            while many and (size := size + parts.rows(self._hours[many[-1]])) <= PIECE_ROWS:
-                together.append(many.pop())
-            inputs = parts.concat(part for hour in together for part in self._hours[hour])
-            merged = engine.run(self._con, engine.merge_sql(self._bounds), inputs, schema.TABLES)
-            self._hours |= {hour: [part] for hour, part in parts.by_hour(merged, self._oldest()).items()}
-
     def _oldest(self) -> int:
         """The first hour that is held."""
         return 0 if self._latest_us is None else self._latest_us // HOUR_US - self._config.window.hours
@@ -189,7 +195,7 @@ class Summaries:
         gone = [hour for hour in self._records if hour < oldest]
         if not gone:
             return
-        self._known = self._first_seen(parts.concat(part for hour in gone for part in self._hours.pop(hour, [])))
+        self._known = self._first_seen([self._hours.pop(hour) for hour in gone if hour in self._hours])
         if self._known.num_rows > KNOWN_ROWS:
             self.counts.forgotten += self._known.num_rows - KNOWN_ROWS
             order = [("last_us", "descending"), ("kind", "ascending"), ("value", "ascending")]

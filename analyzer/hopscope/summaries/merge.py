@@ -14,7 +14,7 @@ import ibis
 import ibis.expr.types as ir
 
 from hopscope.summaries import schema
-from hopscope.summaries.schema import PAIR
+from hopscope.summaries.schema import KEY
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Rule:
 
     `by` groups (no grouping when empty); the columns of `sums`, `least`, `most` and `any_` are aggregated
     within a group. Then of each `cut_by` the first rows in `order` stay, as many as `Bounds` says under
-    the table's name. `every_hour`: the window keeps what each hour kept and does not cut again.
+    the table's name. `every_hour`: the window takes what each hour kept as it is.
     """
 
     by: tuple[str, ...] = ()
@@ -50,7 +50,7 @@ class Rule:
     every_hour: bool = False
 
 
-_PAIR_HOUR = (*PAIR, "hour")
+_PAIR_HOUR = (*KEY, "hour")
 
 RULES: dict[str, Rule] = {
     "pairs": Rule(
@@ -61,16 +61,16 @@ RULES: dict[str, Rule] = {
         ),
         least=("first_us",), most=("last_us",), any_=("client_local", "server_local"),
     ),
-    "samples": Rule(cut_by=_PAIR_HOUR, order=("hash", "uid", "seg"), every_hour=True),
+    "samples": Rule(cut_by=("pair", "hour"), order=("hash", "uid", "seg"), every_hour=True),
     "floors": Rule(
         by=(*_PAIR_HOUR, "measure", "uid"), least=("value_us",),
-        cut_by=(*_PAIR_HOUR, "measure"), order=("value_us", "uid"),
+        cut_by=("pair", "hour", "measure"), order=("value_us", "uid"), every_hour=True,
     ),
     "rhythm": Rule(by=(*_PAIR_HOUR, "slot"), sums=("connections",)),
-    "starts": Rule(cut_by=_PAIR_HOUR, order=("ts_us", "uid"), every_hour=True),
+    "starts": Rule(cut_by=("pair", "hour"), order=("ts_us", "uid"), every_hour=True),
     "sets": Rule(
         by=(*_PAIR_HOUR, "kind", "value"), sums=("connections",), least=("hash", "uid"),
-        cut_by=(*_PAIR_HOUR, "kind"), order=("hash", "value"),
+        cut_by=("pair", "hour", "kind"), order=("hash", "value"),
     ),
     "leg_buckets": Rule(by=("sensor", "host", "hour", "bucket"), sums=("rows",)),
     "names": Rule(
@@ -90,6 +90,8 @@ def reduce(name: str, table: ir.Table, bounds: Bounds = BOUNDS, hours: bool = Tr
     """
     rule = RULES[name]
     by, cut_by = (_without_hour(c, hours) for c in (rule.by, rule.cut_by))
+    if rule.every_hour and not hours:
+        return table.drop("hour")
     if by:
         table = table.aggregate(
             **{c: table[c].sum() for c in rule.sums},
@@ -98,21 +100,37 @@ def reduce(name: str, table: ir.Table, bounds: Bounds = BOUNDS, hours: bool = Tr
             **{c: table[c].any() for c in rule.any_},
             by=list(by),
         )
-    if cut_by and (hours or not rule.every_hour):
-        table = _cut(table, cut_by, rule.order, getattr(bounds, name))
+    if cut_by:
+        # a window's table is asked for few of its groups: a filter reaches them through a rank, not through a join
+        cut = _cut if hours else _first
+        table = cut(table, cut_by, rule.order, getattr(bounds, name))
     return table.select(*(c for c in schema.TABLES[name].names if hours or c != "hour"))
 
 
 def keep_legs(legs: ir.Table, leg_buckets: ir.Table, bounds: Bounds = BOUNDS) -> ir.Table:
     """The leg rows whose buckets stay: by hash of the bucket, as long as the host's rows of the hour fit.
 
-    `leg_buckets` must be reduced. A bucket that is dropped in a part is dropped in the whole, because the
-    rows before it only grow; so the legs of a bucket, of both ends of a relay, stay or go together.
+    A bucket that is dropped in a part is dropped in the whole, because the rows before it only grow; so the
+    legs of a bucket, of both ends of a relay, stay or go together.
     """
-    spread = leg_buckets.mutate(spread=leg_buckets.bucket * _SPREAD % _RANGE)
-    upto = spread.rows.sum().over(group_by=["sensor", "host", "hour"], order_by=["spread", "bucket"], rows=(None, 0))
-    kept = spread.mutate(upto=upto).filter(lambda t: t.upto <= bounds.leg_rows)
-    return legs.semi_join(kept, ["sensor", "host", "hour", "bucket"]).select(*schema.TABLES["legs"].names)
+    return without(legs, dropped_buckets(leg_buckets, bounds))
+
+
+def dropped_buckets(leg_buckets: ir.Table, bounds: Bounds = BOUNDS) -> ir.Table:
+    """The buckets that go, reduced, with all their rows; `leg_buckets` need not be reduced."""
+    by = ["sensor", "host", "hour"]
+    crowded = leg_buckets.aggregate(all=leg_buckets.rows.sum(), by=by).filter(lambda t: t["all"] > bounds.leg_rows)
+    theirs = leg_buckets.semi_join(crowded, by)
+    buckets = theirs.aggregate(rows=theirs.rows.sum(), by=[*by, "bucket"])
+    spread = buckets.mutate(spread=buckets.bucket * _SPREAD % _RANGE)
+    upto = spread.rows.sum().over(group_by=by, order_by=["spread", "bucket"], rows=(None, 0))
+    gone = spread.mutate(upto=upto).filter(lambda t: t.upto > bounds.leg_rows)
+    return gone.select(*schema.TABLES["leg_buckets"].names)
+
+
+def without(legs: ir.Table, buckets: ir.Table) -> ir.Table:
+    """The leg rows that lie in none of the buckets."""
+    return legs.anti_join(buckets, ["sensor", "host", "hour", "bucket"]).select(*schema.TABLES["legs"].names)
 
 
 def reduce_all(tables: Mapping[str, ir.Table], bounds: Bounds = BOUNDS) -> dict[str, ir.Table]:
@@ -135,10 +153,13 @@ def union(tables: Sequence[ir.Table]) -> ir.Table:
 def _cut(table: ir.Table, by: tuple[str, ...], order: tuple[str, ...], rows: int) -> ir.Table:
     """The first rows of each group. Ranking sorts, which is dear; so only groups that exceed it are ranked."""
     crowded = table.aggregate(size=table.count(), by=list(by)).filter(lambda t: t["size"] > rows).select(*by)
-    of_group = [table[c].identical_to(crowded[c]) if c == "name" else table[c] == crowded[c] for c in by]
-    many = table.semi_join(crowded, of_group)
-    many = many.mutate(rank=ibis.row_number().over(group_by=list(by), order_by=list(order)))
-    return table.anti_join(crowded, of_group).union(many.filter(many.rank < rows).drop("rank"))
+    return table.anti_join(crowded, by).union(_first(table.semi_join(crowded, by), by, order, rows))
+
+
+def _first(table: ir.Table, by: tuple[str, ...], order: tuple[str, ...], rows: int) -> ir.Table:
+    """The first rows of each group, by their rank."""
+    ranked = table.mutate(rank=ibis.row_number().over(group_by=list(by), order_by=list(order)))
+    return ranked.filter(ranked.rank < rows).drop("rank")
 
 
 def _without_hour(columns: tuple[str, ...], hours: bool) -> tuple[str, ...]:

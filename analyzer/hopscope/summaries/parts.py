@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from hopscope.summaries import schema
@@ -47,19 +46,3 @@ def by_hour(summary: Summary, oldest: int) -> dict[int, Summary]:
         for at, end in zip(starts, [*starts[1:], len(hours)], strict=True):
             cut.setdefault(int(hours[order[at]]), empty())[name] = table.slice(at, end - at)
     return cut
-
-
-def pieces(table: pa.Table, whose: str, at_most: int) -> Iterator[pa.Table]:
-    """The table in pieces of about `at_most` rows; rows with the same value of the column `whose` stay together."""
-    count = -(-table.num_rows // at_most)
-    if count <= 1:
-        yield table
-        return
-    values = table[whose].combine_chunks().dictionary_encode().indices.to_numpy()
-    for piece in range(count):
-        yield table.filter(pa.array(values % count == piece))
-
-
-def total(column: pa.ChunkedArray) -> int:
-    """The sum of a column of whole numbers; 0 when it has no rows."""
-    return int(pc.sum(column).as_py() or 0)

@@ -7,6 +7,9 @@ the same numbers, and so that a replayed record is known by its hash.
 
 from __future__ import annotations
 
+import functools
+import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +18,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from hopscope.records import CONNECTION_SCHEMA, DNS_QUERY_SCHEMA
-from hopscope.summaries.schema import TABLES
+from hopscope.summaries.schema import PAIR, TABLES
 
 HOUR_US = 3_600_000_000
 
@@ -36,6 +39,7 @@ ADDED = pa.schema(
         ("hash", pa.int64()),  # of (sensor, uid, seg); DNS: of (sensor, uid, ts, query, qtype); never negative
     ]
 )
+
 _USED = tuple(dict.fromkeys((
     "sensor", *RENAMED, "proto", "uid", "seg", "final", "conn_state", "orig_bytes", "resp_bytes", "orig_pkts",
     "resp_pkts", "seg_orig_bytes", "seg_resp_bytes", "seg_orig_pkts", "seg_resp_pkts", "on_starts", *SET_KINDS,
@@ -44,10 +48,22 @@ _USED = tuple(dict.fromkeys((
 CONNECTIONS = pa.schema(
     [
         *(CONNECTION_SCHEMA.field(c).with_name(RENAMED.get(c, c)) for c in _USED),
-        *(pa.field(f"{kind}_hash", pa.int64()) for kind in SET_KINDS),  # of the value's text; any number when null
+        *(
+            pa.field(f"{kind}_hash", pa.int64()) for kind in SET_KINDS
+        ),  # of the value's text; any number or null when null
         *ADDED,
+        pa.field("pair", pa.int64()),  # of PAIR; see `pair_numbers`
     ]
 )
+COMPACT = pa.schema(
+    [
+        f.with_type(pa.dictionary(pa.int32(), f.type))
+        if (f.type == pa.string() and f.name != "uid") or f.name.endswith("_hash")
+        else f
+        for f in CONNECTIONS
+    ]
+)
+"""CONNECTIONS as records are kept: what repeats is coded."""
 DNS_QUERIES = pa.schema(
     [*(DNS_QUERY_SCHEMA.field(c) for c in ("sensor", "client", "uid", "answers", "ttls", "rtt")), *ADDED]
 )
@@ -60,12 +76,43 @@ _PORT = r"^(\[[^\]]*\]|[^:]*):[0-9]*$"  # host:port or [v6]:port, not a bare IPv
 
 def prepare_connections(connections: pa.Table) -> pa.Table:
     """Connections of CONNECTION_SCHEMA as the columns of CONNECTIONS."""
+    return compact(connections).cast(CONNECTIONS)
+
+
+def compact(connections: pa.Table) -> pa.Table:
+    """Connections of CONNECTION_SCHEMA as the columns of COMPACT, each in one piece; empty ones share their memory."""
     name = pc.coalesce(_host(connections["proxy_target"]), _lower(connections["sni"]), _host(connections["http_host"]))
     identity = hash_rows(connections["sensor"], connections["uid"], connections["seg"])
-    used = connections.select(_USED).columns
-    hashes = [_value_hashes(connections[kind]) for kind in SET_KINDS]
+    columns = dict(zip(CONNECTIONS.names, connections.select(_USED).columns, strict=False))
     added = _added(name, connections["ts"], connections["seg_end"], identity)
-    return pa.Table.from_arrays([*used, *hashes, *added], schema=CONNECTIONS)
+    columns |= dict(zip(ADDED.names, added, strict=True))
+    columns |= {
+        c: _coded(columns[c]) for c in COMPACT.names if c in columns and pa.types.is_dictionary(COMPACT.field(c).type)
+    }
+    columns |= {f"{kind}_hash": _value_hashes(columns[kind]) for kind in SET_KINDS}
+    columns["pair"] = pa.array(pair_numbers([columns[c] for c in PAIR]))
+    return pa.Table.from_arrays([_whole(columns[f.name], f.type) for f in COMPACT], schema=COMPACT)
+
+
+def pair_numbers(columns: Sequence[pa.Array]) -> NDArray[np.int64]:
+    """A number of 63 bits for each row of PAIR's columns, texts as dictionaries.
+
+    Texts enter by their BLAKE2b digest, so that nobody can choose a name to get another pair's number; among
+    ten million pairs two share one by chance in 1 of 200,000 cases.
+    """
+    h = np.full(len(columns[0]), _SEED, dtype=np.uint64)
+    for column in columns:
+        if pa.types.is_dictionary(column.type):
+            digests = np.array([*(_digest(text) for text in column.dictionary.to_pylist()), 0], np.uint64)
+            _absorb(h, digests[column.indices.fill_null(len(digests) - 1).to_numpy()])
+        else:
+            _absorb(h, column.combine_chunks().fill_null(-1).cast(pa.int64()).to_numpy().view(np.uint64))
+    return (h >> np.uint64(1)).view(np.int64)
+
+
+@functools.lru_cache(1 << 18)
+def _digest(text: str | None) -> int:
+    return int.from_bytes(hashlib.blake2b((text or "").encode(), digest_size=8).digest(), "little")
 
 
 def prepare_dns(queries: pa.Table) -> pa.Table:
@@ -98,13 +145,33 @@ def _added(name: pa.ChunkedArray, ts: pa.ChunkedArray, end: pa.ChunkedArray, ide
     return [name, pc.cast(ts, pa.int64()), end_us, pc.divide(end_us, HOUR_US), pa.array(identity)]
 
 
-def _value_hashes(column: pa.ChunkedArray) -> pa.Array:
-    """The hash of each value's text; values repeat, so that only the distinct ones are hashed."""
+def _coded(column: pa.ChunkedArray) -> pa.DictionaryArray:
     if column.null_count == len(column):
-        return pa.array(np.zeros(len(column), np.int64))
-    encoded = column.combine_chunks().dictionary_encode()
-    hashes = hash_rows(encoded.dictionary.cast(pa.string()))
-    return pa.array(hashes).take(encoded.indices.fill_null(0))
+        return _nothing(pa.dictionary(pa.int32(), pa.string()), len(column))
+    return column.cast(pa.string()).combine_chunks().dictionary_encode()
+
+
+def _value_hashes(coded: pa.DictionaryArray | pa.ChunkedArray) -> pa.DictionaryArray:
+    """The hash of each value's text; values repeat, so that only the distinct ones are hashed."""
+    coded = coded if isinstance(coded, pa.DictionaryArray) else coded.combine_chunks().dictionary_encode()
+    return pa.DictionaryArray.from_arrays(coded.indices, pa.array(hash_rows(coded.dictionary.cast(pa.string()))))
+
+
+def _whole(column: pa.Array | pa.ChunkedArray, kind: pa.DataType) -> pa.Array:
+    if column.null_count == len(column):
+        return _nothing(kind, len(column))
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
+def _nothing(kind: pa.DataType, rows: int) -> pa.Array:
+    """Nulls; all that are asked for are one array."""
+    longest = _nulls(kind, 1 << max(rows - 1, 0).bit_length())
+    return longest.slice(0, rows)
+
+
+@functools.cache
+def _nulls(kind: pa.DataType, rows: int) -> pa.Array:
+    return pa.nulls(rows, kind)
 
 
 def _lower(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 PAIR: tuple[str, ...] = ("sensor", "client", "server", "port", "proto", "name")
+KEY: tuple[str, ...] = ("pair", *PAIR)  # `pair` is a number for PAIR, so that tables join by one column
 
 SAMPLE_ROWS = 64  # connections kept per pair and hour, those with the least hash
 FLOOR_ROWS = 8  # least values kept per pair, hour and measure
@@ -23,6 +24,7 @@ LEG_BUCKET_SECONDS = 10
 
 _T, _I, _F, _B = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 _KEY: list[tuple[str, pa.DataType]] = [
+    ("pair", _I),
     ("sensor", _T), ("client", _T), ("server", _T), ("port", pa.int32()), ("proto", _T), ("name", _T),
 ]  # fmt: skip
 

@@ -67,13 +67,13 @@ def join_hours(name: str, summary: ir.Table) -> ir.Table:
     return relaying(summary) if name == "legs" else merge.reduce(name, summary, hours=False)
 
 
-def only_drops_the_hour(name: str, hours: int) -> bool:
-    """Whether joining that many hours does nothing to the table but drop its `hour`."""
-    return name != "legs" and (hours <= 1 or merge.RULES[name].every_hour)
-
-
 def relaying(legs: ir.Table) -> ir.Table:
-    """The legs of hosts that could have relayed: they accepted one and made one with different peers."""
+    """The legs of hosts that could have relayed."""
+    return legs.semi_join(relaying_hosts(legs), ["sensor", "host"])
+
+
+def relaying_hosts(legs: ir.Table) -> ir.Table:
+    """(sensor, host) of those that accepted a connection and made one with different peers."""
     hosts = legs.aggregate(
         accepts=(legs.role == "accept").any(),
         connects=(legs.role == "connect").any(),
@@ -81,8 +81,7 @@ def relaying(legs: ir.Table) -> ir.Table:
         most=legs.peer.max(),
         by=["sensor", "host"],
     )
-    hosts = hosts.filter(hosts.accepts, hosts.connects, hosts.least != hosts.most)
-    return legs.semi_join(hosts, ["sensor", "host"])
+    return hosts.filter(hosts.accepts, hosts.connects, hosts.least != hosts.most).select("sensor", "host")
 
 
 def first_seen(summaries: Mapping[str, ir.Table], known: ir.Table | None = None) -> ir.Table:

@@ -35,6 +35,7 @@ class TestPairs:
         first = connection(seg_end=T + 300_000_000, final=False)
         (pair,) = tables([second, first])["pairs"]
         assert pair == {
+            "pair": pair["pair"],
             "sensor": "s", "client": CLIENT, "server": SERVER, "port": 443, "proto": "tcp", "name": None,
             "hour": T // HOUR, "client_local": True, "server_local": False, "connections": 1, "segments": 2,
             "established": 1, "failed": 0, "orig_bytes": 150, "resp_bytes": 200, "orig_pkts": 6, "resp_pkts": 8,

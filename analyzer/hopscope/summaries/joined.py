@@ -1,0 +1,86 @@
+"""The window's tables in a DuckDB of their own, from what its hours hold: records, and summaries of busy pairs.
+
+Small tables and those that every heuristic reads are made once. The others are views, so that what nobody
+asks for is never computed: a filter on `floors` or `sets` reaches down to the records' columns.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from hopscope.summaries import condense, engine, merge, prepare, schema, window
+from hopscope.summaries.merge import Bounds
+from hopscope.summaries.parts import Summary
+
+_TYPES = {
+    pa.string(): "VARCHAR", pa.int64(): "BIGINT", pa.int32(): "INTEGER", pa.float64(): "DOUBLE", pa.bool_(): "BOOLEAN",
+    pa.list_(pa.int32()): "INTEGER[]", pa.list_(pa.float64()): "DOUBLE[]",
+}  # fmt: skip
+_VIEWS = ("samples", "floors", "rhythm", "starts", "sets")
+
+
+def tables(records: pa.Table, summary: Summary, known: pa.Table, bounds: Bounds) -> tuple[dict[str, ir.Table], int]:
+    """The window's tables, and how many leg rows were dropped.
+
+    Of each pair-hour either `records` (of prepare.COMPACT) or `summary` tells samples and starts. `known` (of
+    FIRST_SEEN) is what was seen besides.
+    """
+    backend = ibis.duckdb.connect(**engine.CONFIG)
+    con = backend.con
+    for name, table in {"connections": records, "known": known, **summary}.items():
+        con.register(name, table)
+    sql = _sql(bounds)
+    for name in ("pairs", "names"):
+        con.execute(f"CREATE TABLE window_{name} AS {sql[name]}")
+    con.execute(f"CREATE TABLE window_first_seen AS {sql['first_seen']}")
+    for name in ("dropped", "hosts"):
+        con.execute(f"CREATE TABLE leg_{name} AS {sql[name]}")
+    con.execute(f"CREATE TABLE window_legs AS {sql['legs']}")
+    for name in _VIEWS:
+        con.execute(f"CREATE VIEW window_{name} AS {sql[name]}")
+    ((dropped,),) = con.execute("SELECT coalesce(sum(rows), 0) FROM leg_dropped").fetchall()
+    names = (*window.TABLES, "first_seen")
+    return {name: backend.table(f"window_{name}") for name in names}, int(dropped)
+
+
+@functools.cache
+def _sql(bounds: Bounds) -> dict[str, str]:
+    """The SQL of every step, over the tables that `tables` registers and makes."""
+    lifted = condense.lift(
+        engine.unbound("connections", prepare.CONNECTIONS), engine.unbound("dns_queries", prepare.DNS_QUERIES)
+    )
+    held = engine.summaries()
+    rows = {name: merge.union([lifted[name], held[name]]) for name in held if name != "names"}
+    rows["names"] = held["names"]  # queries are condensed as they come
+    joined: dict[str, ir.Table] = {
+        name: window.join_hours(name, rows[name]) for name in window.TABLES if name != "legs"
+    }
+    made = {name: engine.unbound(f"window_{name}", window.TABLES[name]) for name in ("pairs", "names")}
+    seen = window.first_seen(made, engine.unbound("known", window.FIRST_SEEN)).select(*_FIRST_SEEN.names)
+    hosts = engine.unbound("leg_hosts", pa.schema([("sensor", pa.string()), ("host", pa.string())]))
+    dropped = engine.unbound("leg_dropped", schema.TABLES["leg_buckets"])
+    steps = {
+        "dropped": (merge.dropped_buckets(rows["leg_buckets"], bounds), schema.TABLES["leg_buckets"]),
+        "hosts": (window.relaying_hosts(rows["legs"]), hosts.schema().to_pyarrow()),
+        # hosts that could have relayed by all their legs, then by those that were kept
+        "legs": (
+            window.relaying(merge.without(rows["legs"].semi_join(hosts, ["sensor", "host"]), dropped)),
+            window.TABLES["legs"],
+        ),
+        "first_seen": (seen, _FIRST_SEEN),
+        **{name: (table, window.TABLES[name]) for name, table in joined.items()},
+    }
+    return {name: _typed(engine.sql(e), columns) for name, (e, columns) in steps.items()}
+
+
+_FIRST_SEEN = window.FIRST_SEEN.remove(window.FIRST_SEEN.get_field_index("last_us"))
+
+
+def _typed(query: str, columns: pa.Schema) -> str:
+    """`query` with the columns' types as they are declared: sums of whole numbers are wider in DuckDB."""
+    typed = ", ".join(f'CAST("{f.name}" AS {_TYPES[f.type]}) AS "{f.name}"' for f in columns)
+    return f"SELECT {typed} FROM ({query})"  # noqa: S608 # names and SQL are our own
