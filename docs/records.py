@@ -11,6 +11,30 @@ from hopscope.sources import zeek_logs
 
 PAGE = Path(__file__).with_name("records.md")
 
+# What Zeek's package fills only under an option (docs/zeek.md tells each option's cost); the rest it always fills.
+OPTIONS = {
+    "finished_rtt": "`finished_times`",
+    "close_rtt": "`close_times`; a FIN that a FIN answers",
+    "reply_p10": "HTTP; TLS with `tls_records`; SSH, SOCKS and unknown protocols with `session_payloads`",
+    "replies": "HTTP; TLS with `tls_records`; SSH, SOCKS and unknown protocols with `session_payloads`",
+    "first_reply": "TCP",
+    "first_speaker": "TCP",
+    "pause": "TCP",
+    "first_len": "TCP",
+    **dict.fromkeys(
+        ("first_bits", "first_printable", "first_run", "first_head_printable"),
+        "TCP of unknown protocol with `shapes`; of any with `shapes_of_known`",
+    ),
+    "tls_sizes": "`tls_records`",
+    "ja4": "`tls_fingerprints`",
+    "server_hello": "`tls_fingerprints`",
+    "on_starts": "`on_starts`",
+    **dict.fromkeys(
+        ("seg", "seg_end", "final", "seg_orig_bytes", "seg_resp_bytes", "seg_orig_pkts", "seg_resp_pkts"),
+        "yes; more than one segment with `segments`",
+    ),
+}
+
 
 def page() -> Iterator[str]:
     """The lines of docs/records.md."""
@@ -25,11 +49,20 @@ def page() -> Iterator[str]:
     yield from records.markdown()
     yield "## What each source fills"
     yield ""
-    yield "The built-in sensor fills every field that the traffic gives it. `--sensor zeek` reads Zeek's default"
-    yield "logs, which have these; all others are null, the timing that most heuristics rest on among them:"
+    yield "The built-in sensor fills every field that the traffic gives it: it sees all packets. Zeek with hopscope's"
+    yield "package (its logs and its stream alike) tells the same values; what needs an event for each packet or record"
+    yield "stands behind an option, or is told of some protocols alone. Plain logs are conn, dns, ssl, x509, http, ssh"
+    yield "and socks, joined; a log that is missing takes its fields with it."
     yield ""
-    for kind, fields in zip(("Connection", "DnsQuery"), zeek_logs.filled(), strict=True):
-        yield f"- {kind}: {', '.join(f'`{name}`' for name in fields)}"
+    for kind, fields, plain in zip(
+        ("Connection", "DnsQuery"), (records.CONNECTION, records.DNS_QUERY), zeek_logs.filled(), strict=True
+    ):
+        yield f"| {kind} | built-in sensor | Zeek with the package | plain Zeek logs |"
+        yield "| --- | --- | --- | --- |"
+        for field in fields:
+            option = OPTIONS.get(field.name, "yes") if kind == "Connection" else "yes"
+            yield f"| `{field.name}` | yes | {option} | {'yes' if field.name in plain else ''} |"
+        yield ""
 
 
 def main() -> None:
