@@ -117,6 +117,15 @@ def require(columns: Collection[str], needed: Sequence[str], name: str) -> None:
             )
 
 
+def require_utf8(lines: bytes) -> None:
+    """Raise pa.ArrowInvalid for what isn't UTF-8: the readers of lines don't look everywhere."""
+    if not lines.isascii():
+        try:
+            lines.decode()
+        except UnicodeDecodeError as e:
+            raise pa.ArrowInvalid(str(e)) from e
+
+
 def with_values(table: pa.Table, needed: Sequence[str], place: Place) -> pa.Table:
     """The rows that have a value in each needed column; the others are refused."""
     for name in needed:
@@ -169,6 +178,7 @@ class _Reader:
 
     def quick(self, lines: bytes, at: int = 0) -> pa.Table:
         """All lines at once. Raises pa.ArrowInvalid when a value isn't what its column is to be."""
+        require_utf8(lines)
         bad = _BadLines()
         kinds = {name: zeek_values.read_as(self.wanted.field(name).type) for name in self.there}
         table = self._csv(lines, kinds, bad, BLOCK_BYTES)

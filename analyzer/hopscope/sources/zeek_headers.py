@@ -28,7 +28,9 @@ class Header:
         """The header with one more of its lines; a line that says nothing of use changes nothing."""
         text = line.decode("utf-8", "replace").rstrip("\r\n")
         if text.startswith("#separator"):
-            return Header(marks=Marks(separator=_plain(text[len("#separator ") :])))
+            separator = _plain(text[len("#separator ") :])
+            # columns are told apart by one byte; a log that names another is refused line by line
+            return Header(marks=Marks(separator=separator if len(separator) == 1 and separator.isascii() else "\t"))
         key, _, value = text.partition(self.marks.separator)
         match key:
             case "#fields":
@@ -36,7 +38,7 @@ class Header:
             case "#path":
                 return replace(self, path=value)
             case "#set_separator":
-                return replace(self, marks=replace(self.marks, set_separator=_plain(value)))
+                return replace(self, marks=replace(self.marks, set_separator=_plain(value) or ","))
             case "#empty_field":
                 return replace(self, marks=replace(self.marks, empty=_plain(value)))
             case "#unset_field":

@@ -54,6 +54,7 @@ def read(
 
 def _quick(data: bytes, wanted: pa.Schema, own_escapes: Collection[str]) -> pa.Table:
     """All lines at once. Raises pa.ArrowInvalid when one isn't JSON or a value isn't what it is to be."""
+    zeek_columns.require_utf8(data)
     dated = re.search(rb'"ts"\s*:\s*"', data[: data.find(b"\n")]) is not None
     kinds = {f.name: _json_kind(f.type, dated) for f in wanted}
     fields = list(kinds.items())
@@ -123,8 +124,8 @@ def _careful(data: bytes, wanted: pa.Schema, own_escapes: Collection[str], place
         if fits.false_count:
             sound, problem = pc.and_(sound, fits), problem or f"a value doesn't fit its column ({f.name})"
     if sound.false_count:
-        first = sound.index(False).as_py()
-        place.refuse(sound.false_count, problem, at + pc.sum(pc.binary_length(rows.slice(0, first))).as_py())
+        before = pc.binary_length(rows.slice(0, sound.index(False).as_py()))
+        place.refuse(sound.false_count, problem, at + pc.sum(before, min_count=0).as_py())
     return pa.Table.from_pydict(columns, schema=wanted).filter(sound).combine_chunks()
 
 

@@ -119,6 +119,13 @@ def test_only_bad_lines_and_no_lines_give_no_records() -> None:
     assert count.refused == 2
 
 
+def test_a_bad_line_that_is_not_utf8_is_counted() -> None:
+    line = zeek_text.lines([hopscope("C1", 1.0)], NAMES)
+    count = InputCount()
+    assert len(read(line + b"\xff\tx\n" + line, count=count)) == 2
+    assert count.refused == 1
+
+
 def test_windows_line_ends() -> None:
     rows = [hopscope("C1", 1.0, leaked_far_end="h:1"), hopscope("C2", 2.0)]
     assert read(zeek_text.lines(rows, NAMES).replace(b"\n", b"\r\n")) == read(rows)
