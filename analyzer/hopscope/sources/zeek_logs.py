@@ -6,9 +6,7 @@ are silent on such records.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Collection, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -26,7 +24,6 @@ from hopscope.records import (
     Batch,
     InputCount,
 )  # fmt: skip
-from hopscope.sources import zeek_json
 from hopscope.sources.addresses import Networks
 from hopscope.sources.zeek_columns import Place, one_chunk, with_addresses
 
@@ -232,40 +229,3 @@ def _proxying(http: pa.Table, socks: pa.Table) -> dict[str, pa.Array]:
         nulls = pa.nulls(len(socks))
         asked = {name: pc.if_else(is_socks, column, asked.get(name, nulls)) for name, column in told.items()}
     return asked
-
-
-def read(directory: Path, local_nets: Sequence[str], count: InputCount | None = None) -> Batch:
-    """The records of the JSON logs in a directory, all written by one run of Zeek with its seed fixed (`-D`).
-
-    A missing log is an empty one. uids are Zeek's with a mark of the capture, because two runs with the same
-    seed number their connections alike. Rows are in order of time.
-    """
-    data, rows = {}, {}
-    for log, schema in LOGS.items():
-        path = directory / f"{log}.log"
-        data[log] = path.read_bytes() if path.exists() else b""
-        place = Place(str(path), count or InputCount())
-        rows[log] = zeek_json.read(data[log], schema, place, NEEDED[log], OWN_ESCAPES)
-    mark = hashlib.blake2b(data["conn"], digest_size=4).hexdigest()
-    place = Place(str(directory), count or InputCount())
-
-    def found(log: str, keys: pa.Array) -> pa.Table:
-        return rows[log].take(pc.index_in(keys, value_set=key(log, rows[log]), skip_nulls=True))
-
-    conn = connections(rows["conn"], found, Networks(local_nets), place)
-    return Batch(_marked(conn, mark), _marked(dns_queries(rows["dns"], place), mark))
-
-
-def _marked(batch: pa.RecordBatch, mark: str) -> pa.RecordBatch:
-    """The rows in order of time, uids with the mark of the capture."""
-    batch = batch.sort_by([("ts", "ascending"), ("uid", "ascending")])
-    batch = batch.set_column(batch.schema.get_field_index("uid"), "uid", _with_mark(batch["uid"], mark))
-    if "tunnel_parents" in batch.schema.names and batch["tunnel_parents"].null_count < len(batch):
-        parents = batch["tunnel_parents"]
-        made = pa.ListArray.from_arrays(parents.offsets, _with_mark(parents.values, mark), mask=parents.is_null())
-        batch = batch.set_column(batch.schema.get_field_index("tunnel_parents"), "tunnel_parents", made)
-    return batch
-
-
-def _with_mark(uids: pa.Array, mark: str) -> pa.Array:
-    return pc.binary_join_element_wise(uids, mark, "")
