@@ -12,18 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hopscope.records import (
-    CONNECTION_SCHEMA,
-    COUNT,
-    DNS_QUERY_SCHEMA,
-    FLAG,
-    SECONDS,
-    TEXT,
-    TEXTS,
-    TIME,
-    Batch,
-    InputCount,
-)  # fmt: skip
+from hopscope.records import CONNECTION_SCHEMA, COUNT, DNS_QUERY_SCHEMA, FLAG, SECONDS, TEXT, TEXTS, TIME
 from hopscope.sources.addresses import Networks
 from hopscope.sources.zeek_columns import Place, one_chunk, with_addresses
 

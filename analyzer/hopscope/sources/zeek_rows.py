@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from hopscope.errors import InputError
 from hopscope.records import CONNECTION_SCHEMA, DNS_QUERY_SCHEMA, InputCount
+from hopscope.sensor.ahead import Ahead
 from hopscope.sensor.unpack import Damage, Source
 from hopscope.sources import zeek_columns, zeek_headers, zeek_json
 from hopscope.sources.zeek_columns import NEEDED_OF_CONNECTION, NEEDED_OF_DNS, Place, one_chunk
@@ -144,25 +145,17 @@ class Archive:
         """Piece by piece what the log holds, and whether that was the last."""
         splitter = Splitter(Place(log.name, self.count), None if log.log is None else (log.log, log.is_open), KNOWN)
         before = 0
-
-        def tell(consumed: int) -> None:
-            nonlocal before
-            self._done += consumed - before
-            before = consumed
-            if self.progress is not None:
-                self.progress(self._done)
-
-        with Source(log.path, log.name, tell) as source:
-            ended = False
-            while not ended:
-                buffer = np.empty(PIECE_BYTES, np.uint8)
-                got = source.readinto(buffer)
-                ended = got < PIECE_BYTES
-                runs = list(splitter.feed(buffer[:got].tobytes()))
-                del buffer
+        # unpacking goes on in a thread of its own while a piece is parsed
+        with Source(log.path, log.name) as source, Ahead(_pieces(source), depth=1) as pieces:
+            for data, consumed, ended in pieces:
+                runs = list(splitter.feed(data))
                 if ended:
                     runs += self._rest(log, splitter, source.damage)
                     self.count.inputs += 1
+                self._done += consumed - before
+                before = consumed
+                if self.progress is not None:
+                    self.progress(self._done)
                 yield [rows for lines in runs for rows in rows_of(lines) if len(rows.table)], ended
 
     def _rest(self, log: LogFile, splitter: Splitter, damage: Damage | None) -> list[Lines]:
@@ -174,3 +167,13 @@ class Archive:
         elif splitter.rest.strip():
             self.cut.append(log.name)
         return []
+
+
+def _pieces(source: Source) -> Iterator[tuple[bytes, int, bool]]:
+    """The log unpacked, with the bytes on disk that were read so far and whether it has ended."""
+    ended = False
+    while not ended:
+        buffer = np.empty(PIECE_BYTES, np.uint8)
+        got = source.readinto(buffer)
+        ended = got < PIECE_BYTES
+        yield buffer[:got].tobytes(), source.consumed, ended
