@@ -118,6 +118,7 @@ class ZeekBroker:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
+            self._endpoint.unpeer_nosync(self._host, self._port)  # else an attempt to connect may hold up the end
             self._endpoint.shutdown()
         self._inbox.close()
         self._stream.end()
