@@ -21,6 +21,7 @@ from hopscope.sources.zeek_lines import Lines, Splitter
 from hopscope.sources.zeek_logs import LOGS, NEEDED, OWN_ESCAPES
 
 PIECE_BYTES = 40 << 20  # of a log, unpacked, that are read at a time: about 250,000 lines of conn.log
+NEAR_BYTES = 1 << 16  # before the end of a piece in which the end of a line is looked for
 
 OWN = {"hopscope": CONNECTION_SCHEMA, "hopscope_dns": DNS_QUERY_SCHEMA}
 SCHEMAS = LOGS | OWN
@@ -170,10 +171,19 @@ class Archive:
 
 
 def _pieces(source: Source) -> Iterator[tuple[bytes, int, bool]]:
-    """The log unpacked, with the bytes on disk that were read so far and whether it has ended."""
-    ended = False
+    """The log unpacked, with the bytes on disk that were read so far and whether it has ended.
+
+    Pieces are cut behind a line where there is one's end, so that they needn't be put together again.
+    """
+    begun, ended = np.empty(0, np.uint8), False
     while not ended:
-        buffer = np.empty(PIECE_BYTES, np.uint8)
-        got = source.readinto(buffer)
+        buffer = np.empty(len(begun) + PIECE_BYTES, np.uint8)
+        buffer[: len(begun)] = begun
+        got = source.readinto(buffer[len(begun) :])
         ended = got < PIECE_BYTES
-        yield buffer[:got].tobytes(), source.consumed, ended
+        size = len(begun) + got
+        near_end = max(size - NEAR_BYTES, 0)
+        ends = np.flatnonzero(buffer[near_end:size] == ord("\n"))
+        cut = size if ended or not len(ends) else near_end + int(ends[-1]) + 1
+        begun = buffer[cut:size].copy()
+        yield buffer[:cut].tobytes(), source.consumed, ended
