@@ -73,7 +73,7 @@ def truth(site: Site) -> dict[str, object]:
 
 
 def _hours(site: Site, hopscope: bool) -> Iterator[dict[str, pa.Table]]:
-    """Each hour's rows by log: those that end in it; the last hour has all that is left."""
+    """Each hour's rows by log: those that end in it. What is still open at the end is in no log."""
     waiting: dict[str, pa.Table] = {}
     for number in range(site.size.hours):
         rng = np.random.default_rng([site.size.seed, 1 + number, 1])
@@ -82,10 +82,8 @@ def _hours(site: Site, hopscope: bool) -> Iterator[dict[str, pa.Table]]:
         now = {}
         for log, table in made.items():
             table = pa.concat_tables([waiting[log], table]) if log in waiting else table
-            if number + 1 < site.size.hours:
-                waiting[log] = table.filter(pc.greater_equal(table["_end"], end))
-                table = table.filter(pc.less(table["_end"], end))
-            now[log] = table.sort_by("_end")
+            waiting[log] = table.filter(pc.greater_equal(table["_end"], end))
+            now[log] = table.filter(pc.less(table["_end"], end)).sort_by("_end")
         yield now
 
 

@@ -36,8 +36,13 @@ def condense(connections: ir.Table, dns_queries: ir.Table, bounds: Bounds = BOUN
 
 def lift(connections: ir.Table, dns_queries: ir.Table) -> dict[str, ir.Table]:
     """The rows of `schema.TABLES` as each record gives them, neither grouped nor cut."""
-    rows = {name: of_connections(connections) for name, of_connections in _LIFTS.items()}
+    rows = {name: of_connections(name, connections) for name in _LIFTS}
     return {**rows, "leg_buckets": bucket_rows(rows["legs"]), "names": _names(dns_queries)}
+
+
+def of_connections(name: str, connections: ir.Table) -> ir.Table:
+    """The rows of one table that connections give, as `lift` makes them."""
+    return _LIFTS[name](connections)
 
 
 def bucket_rows(legs: ir.Table) -> ir.Table:

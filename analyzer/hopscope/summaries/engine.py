@@ -11,8 +11,8 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from hopscope.summaries import condense, parts, prepare, schema, window
-from hopscope.summaries.merge import Bounds, merge
+from hopscope.summaries import condense, merge, parts, prepare, schema, window
+from hopscope.summaries.merge import Bounds
 from hopscope.summaries.parts import Summary
 
 Tables = Mapping[str, pa.Table]
@@ -71,13 +71,16 @@ def condense_sql(bounds: Bounds) -> dict[str, str]:
 @functools.cache
 def merge_sql(bounds: Bounds) -> dict[str, str]:
     """SQL that merges the parts that lie together in tables named as in `schema.TABLES`."""
-    return _all_sql(merge([summaries()], bounds))
+    return _all_sql(merge.merge([summaries()], bounds))
 
 
 @functools.cache
 def first_seen_sql() -> dict[str, str]:
-    """SQL of `window.first_seen` over the tables pairs and names of `schema.TABLES`, and `known`."""
-    return _all_sql({"first_seen": window.first_seen(summaries(), unbound("known", window.FIRST_SEEN))})
+    """SQL of `window.first_seen` over connections, the tables pairs and names of `schema.TABLES`, and `known`."""
+    rows = condense.of_connections("pairs", unbound("connections", prepare.CONNECTIONS))
+    held = summaries()
+    seen = {"pairs": merge.union([rows, held["pairs"]]), "names": held["names"]}
+    return _all_sql({"first_seen": window.first_seen(seen, unbound("known", window.FIRST_SEEN))})
 
 
 @contextmanager

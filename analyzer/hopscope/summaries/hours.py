@@ -86,7 +86,7 @@ class Summaries:
                 self._hours.setdefault(hour, Hour()).add(records)
         if queries.num_rows:
             self._add(engine.named(self._con, queries, self._bounds))
-        self._condense([hour for hour in self._hours.values() if hour.unsettled], all_of_them=False)
+        self._condense([hour for hour in self._hours.values() if hour.unsettled])
         self._merge([number for number, hour in self._hours.items() if len(hour.summaries) > _PARTS])
         self._expire()
 
@@ -100,13 +100,13 @@ class Summaries:
         end_us = 0 if self._latest_us is None else self._latest_us + 1
         first, last = windows.hours_of(max(end_us - self._config.window.hours * HOUR_US, 0), end_us)
         within = [self._hours[hour] for hour in sorted(self._hours) if first <= hour <= last]
-        self._condense(within, all_of_them=True)
+        self._condense(within)
         # sums and names may be told by several summaries; samples and starts, which stay by the hour, may not
         self._merge([number for number in self._hours if first <= number <= last and self._hours[number].twofold])
         summary = parts.concat(part for hour in within for part in hour.summaries)
         beside = [hour for number, hour in sorted(self._hours.items()) if not first <= number <= last]
         tables, self.counts.dropped_legs = joined.tables(
-            held.together(within), summary, self._first_seen(beside), self._bounds
+            [hour.marked(self._bounds) for hour in within], summary, self._first_seen(beside), self._bounds
         )
         records = self.counts.connections + self.counts.dns_queries
         self.counts.outside = records - sum(n for hour, n in self._records.items() if first <= hour <= last)
@@ -124,17 +124,17 @@ class Summaries:
         self.flush()
         whole = []
         for _, hour in sorted(self._hours.items()):
-            condensed = [engine.condensed(self._con, records, self._bounds) for records in hour.records]
-            whole.append(engine.merged(self._con, [*condensed, *hour.summaries], self._bounds))
+            condensed = engine.condensed(self._con, hour.records, self._bounds)
+            whole.append(engine.merged(self._con, [condensed, *hour.summaries], self._bounds))
         return parts.concat(whole)
 
     def _add(self, summary: Summary) -> None:
         for hour, part in parts.by_hour(summary, self._oldest()).items():
             self._hours.setdefault(hour, Hour()).summaries.append(part)
 
-    def _condense(self, hours: Iterable[Hour], all_of_them: bool) -> None:
+    def _condense(self, hours: Iterable[Hour]) -> None:
         """Condense the records of busy pairs."""
-        busy = [hour.take_busy(self._bounds, all_of_them) for hour in hours]
+        busy = [hour.take_busy(self._bounds) for hour in hours]
         if any(map(len, busy)):
             self._add(engine.condensed(self._con, pa.concat_tables(busy), self._bounds))
 
@@ -156,9 +156,9 @@ class Summaries:
         if not hours:
             return self._known
         summary = parts.concat(part for hour in hours for part in hour.summaries)
-        of_records = engine.condensed(self._con, held.together(hours), self._bounds)["pairs"]
         inputs = {
-            "pairs": pa.concat_tables([summary["pairs"], of_records]), "names": summary["names"], "known": self._known,
+            "connections": held.together(hours), "pairs": summary["pairs"], "names": summary["names"],
+            "known": self._known,
         }  # fmt: skip
         return engine.run(self._con, engine.first_seen_sql(), inputs, {"first_seen": windows.FIRST_SEEN})["first_seen"]
 
@@ -167,7 +167,7 @@ class Summaries:
         if new.all():
             return records
         self.counts.duplicates += int((~new).sum())
-        return records.filter(pa.array(new))
+        return prepare.rows_of(records, new)
 
     def _count(self, connections: pa.Table, queries: pa.Table) -> None:
         self.counts.connections += connections.num_rows

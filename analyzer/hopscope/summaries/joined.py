@@ -7,12 +7,14 @@ asks for is never computed: a filter on `floors` or `sets` reaches down to the r
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
 from hopscope.summaries import condense, engine, merge, prepare, schema, window
+from hopscope.summaries.held import MARKED
 from hopscope.summaries.merge import Bounds
 from hopscope.summaries.parts import Summary
 
@@ -23,15 +25,21 @@ _TYPES = {
 _VIEWS = ("samples", "floors", "rhythm", "starts", "sets")
 
 
-def tables(records: pa.Table, summary: Summary, known: pa.Table, bounds: Bounds) -> tuple[dict[str, ir.Table], int]:
+def tables(
+    records: Sequence[pa.Table], summary: Summary, known: pa.Table, bounds: Bounds
+) -> tuple[dict[str, ir.Table], int]:
     """The window's tables, and how many leg rows were dropped.
 
-    Of each pair-hour either `records` (of prepare.COMPACT) or `summary` tells samples and starts. `known` (of
+    Of each pair-hour either `records` (of held.MARKED) or `summary` tells. `known` (of
     FIRST_SEEN) is what was seen besides.
     """
     backend = ibis.duckdb.connect(**engine.CONFIG)
     con = backend.con
-    for name, table in {"connections": records, "known": known, **summary}.items():
+    for name, table in {
+        "connections": pa.concat_tables([MARKED.empty_table(), *records]),
+        "known": known,
+        **summary,
+    }.items():
         con.register(name, table)
     sql = _sql(bounds)
     for name in ("pairs", "names"):
@@ -50,9 +58,11 @@ def tables(records: pa.Table, summary: Summary, known: pa.Table, bounds: Bounds)
 @functools.cache
 def _sql(bounds: Bounds) -> dict[str, str]:
     """The SQL of every step, over the tables that `tables` registers and makes."""
-    lifted = condense.lift(
-        engine.unbound("connections", prepare.CONNECTIONS), engine.unbound("dns_queries", prepare.DNS_QUERIES)
-    )
+    marks = [field for field in MARKED if field.name not in prepare.CONNECTIONS.names]
+    connections = engine.unbound("connections", pa.schema([*prepare.CONNECTIONS, *marks]))
+    lifted = condense.lift(connections, engine.unbound("dns_queries", prepare.DNS_QUERIES))
+    lifted["samples"] = condense.of_connections("samples", connections.filter(connections.in_samples))
+    lifted["starts"] = condense.of_connections("starts", connections.filter(connections.in_starts))
     held = engine.summaries()
     rows = {name: merge.union([lifted[name], held[name]]) for name in held if name != "names"}
     rows["names"] = held["names"]  # queries are condensed as they come

@@ -94,6 +94,18 @@ def compact(connections: pa.Table) -> pa.Table:
     return pa.Table.from_arrays([_whole(columns[f.name], f.type) for f in COMPACT], schema=COMPACT)
 
 
+def rows_of(connections: pa.Table, wanted: NDArray[np.bool_]) -> pa.Table:
+    """Some rows of a table of COMPACT; columns without values go on sharing their memory."""
+    if wanted.all():
+        return connections
+    mask, rows = pa.array(wanted), int(wanted.sum())
+    columns = [
+        _nothing(column.type, rows) if column.null_count == len(column) else column.filter(mask)
+        for column in connections.columns
+    ]
+    return pa.Table.from_arrays(columns, schema=connections.schema)
+
+
 def pair_numbers(columns: Sequence[pa.Array]) -> NDArray[np.int64]:
     """A number of 63 bits for each row of PAIR's columns, texts as dictionaries.
 
