@@ -9,7 +9,7 @@ module Hopscope;
 
 export {
 	## Tell the JA4 fingerprint of TLS clients and the ServerHello.
-	option tls_fingerprints = T;
+	option tls_fingerprints = F;
 
 	## Parts of fingerprints that are remembered, as clients send the same again and again.
 	const most_parts = 10000 &redef;

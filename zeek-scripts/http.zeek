@@ -33,7 +33,7 @@ event http_message_done(c: connection, is_orig: bool, stat: http_message_stat)
 	if ( ! is_orig )
 		return;
 
-	local s = state(c);
+	local s = c?$hopscope ? c$hopscope : state(c);
 	if ( s$answered )
 		note_request(s);
 	else
@@ -45,7 +45,7 @@ event http_message_done(c: connection, is_orig: bool, stat: http_message_stat)
 
 event http_reply(c: connection, version: string, code: count, reason: string)
 	{
-	local s = state(c);
+	local s = c?$hopscope ? c$hopscope : state(c);
 	note_answer(c, s);
 	note_reply(s);
 

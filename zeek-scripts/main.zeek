@@ -34,7 +34,8 @@ export {
 	## c: The connection.
 	global fill_volume: function(rec: Connection, c: connection);
 
-	## A connection is over, its record about to be handed on: the last chance to fill fields.
+	## A connection of which something is kept is over, or a segment of it: the last chance to fill fields
+	## before the record is handed on.
 	global finishing: hook(c: connection, rec: Connection);
 }
 
@@ -142,10 +143,12 @@ event connection_state_remove(c: connection) &priority=-10
 	if ( ! c?$conn )
 		return;
 
+	local kept = c?$hopscope;
 	local rec = state(c)$rec;
 	fill_volume(rec, c);
 	rec$conn_state = c$conn$conn_state;
 	rec$seg_end = c$start_time + ( c$duration > 0sec ? c$duration : 0sec );
-	hook finishing(c, rec);
+	if ( kept )
+		hook finishing(c, rec);
 	hook connection_ready(rec);
 	}

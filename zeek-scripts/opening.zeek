@@ -39,8 +39,8 @@ export {
 }
 
 redef record State += {
-	# When the first request came, or the last segment of it that is known, and how many bytes that makes.
-	asked: time &optional;
+	# When the first request's last segment came that is known of, and how many bytes are known.
+	asked_last: time &optional;
 	asked_size: count &default=0;
 	# It is known that the request ended at that time.
 	asked_whole: bool &default=F;
@@ -56,7 +56,7 @@ function first_request(match: signature_state, data: string): bool
 	if ( s?$asked || |data| == 0 )
 		return T;
 
-	s$asked = network_time();
+	s$asked = s$asked_last = network_time();
 	s$asked_size = |data|;
 	s$rec$first_len = |data|;
 
@@ -84,7 +84,7 @@ function note_answer(c: connection, s: State)
 	else if ( s$rec$first_speaker == "orig"
 	    && "T" !in c$history
 	    && ( s$asked_whole || c$orig$size == s$asked_size ) )
-		s$rec$first_reply = network_time() - s$asked;
+		s$rec$first_reply = network_time() - s$asked_last;
 
 	hook first_answered(c, s);
 	}
@@ -102,16 +102,6 @@ function note_request_end(s: State)
 	if ( s$answered )
 		return;
 
-	s$asked = network_time();
+	s$asked_last = network_time();
 	s$asked_whole = T;
-	}
-
-# The handshake's last ACK carried the request.
-event connection_first_ACK(c: connection) &priority=-5
-	{
-	if ( c?$hopscope
-	    && c$hopscope?$asked
-	    && c$hopscope?$first_ack
-	    && c$hopscope$asked == c$hopscope$first_ack )
-		c$hopscope$rec$pause = 0sec;
 	}

@@ -11,6 +11,13 @@ export {
 	## c: The connection.
 	global follow_payloads: function(c: connection);
 
+	## Have conn_packets_threshold_crossed raised for a side's next packet.
+	##
+	## c: The connection.
+	##
+	## is_orig: The originator's next packet, else the responder's.
+	global await_packet: function(c: connection, is_orig: bool);
+
 	## New payload came on a connection that is followed. A body that wants to hear of
 	## more sets the state's follow_on.
 	##
@@ -30,10 +37,15 @@ redef record State += {
 	resp_size: count &default=0;
 };
 
-function next_packet(c: connection, is_orig: bool)
+function await_packet(c: connection, is_orig: bool)
 	{
-	ConnThreshold::set_packets_threshold(c, ( is_orig ? c$orig$num_pkts :
-	    c$resp$num_pkts ) + 1, is_orig);
+	local next_one = ( is_orig ? c$orig$num_pkts : c$resp$num_pkts ) + 1;
+
+	# The framework costs more, and is for connections that other scripts have thresholds on too.
+	if ( c?$thresholds )
+		ConnThreshold::set_packets_threshold(c, next_one, is_orig);
+	else
+		set_current_conn_packets_threshold(c$id, next_one, is_orig);
 	}
 
 function follow_payloads(c: connection)
@@ -45,11 +57,11 @@ function follow_payloads(c: connection)
 
 	s$orig_size = c$orig$size;
 	s$resp_size = c$resp$size;
-	next_packet(c, T);
-	next_packet(c, F);
+	await_packet(c, T);
+	await_packet(c, F);
 	}
 
-event ConnThreshold::packets_threshold_crossed(c: connection, threshold: count,
+event conn_packets_threshold_crossed(c: connection, threshold: count,
     is_orig: bool)
 	{
 	if ( ! c?$hopscope || ! c$hopscope?$orig_size )
@@ -75,5 +87,5 @@ event ConnThreshold::packets_threshold_crossed(c: connection, threshold: count,
 			}
 		}
 
-	next_packet(c, is_orig);
+	await_packet(c, is_orig);
 	}

@@ -5,6 +5,7 @@
 
 @load base/protocols/conn
 @load ./main
+@load ./payloads
 
 module Hopscope;
 
@@ -168,12 +169,12 @@ event segment_ends(id: conn_id, start: time)
 		return;
 		}
 
-	ConnThreshold::set_packets_threshold(c, c$orig$num_pkts + 1, T);
-	ConnThreshold::set_packets_threshold(c, c$resp$num_pkts + 1, F);
+	await_packet(c, T);
+	await_packet(c, F);
 	}
 
-event ConnThreshold::packets_threshold_crossed(c: connection, threshold: count,
-    is_orig: bool) &priority=5
+event conn_packets_threshold_crossed(c: connection, threshold: count,
+    is_orig: bool) &priority=1
 	{
 	if ( c?$hopscope && c$hopscope?$ended )
 		tell_ended(c, c$hopscope);

@@ -8,7 +8,7 @@ module Hopscope;
 
 export {
 	## Payloads of such a connection, after its first answer, in which replies are looked for; 0 for none.
-	option session_payloads = 100;
+	option session_payloads = 40;
 
 	## Services that are such sessions, beside what is unknown.
 	option session_services: set[string] = {

@@ -8,6 +8,8 @@ redef record State += {
 	# When the responder's SYN came, and the originator's first ACK after it.
 	syn_ack: time &optional;
 	first_ack: time &optional;
+	# When the originator's first payload came.
+	asked: time &optional;
 };
 
 event connection_established(c: connection)
@@ -27,6 +29,10 @@ event connection_first_ACK(c: connection)
 
 	local s = c$hopscope;
 	s$first_ack = network_time();
+
+	# It carries the first payload.
+	if ( s?$asked && s$asked == s$first_ack )
+		s$rec$pause = 0sec;
 
 	# Of the responder's too there is one, the SYN-ACK; another would be the same again.
 	if ( ! c$resp?$num_pkts || c$resp$num_pkts != 1 )

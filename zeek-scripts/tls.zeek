@@ -15,7 +15,7 @@ event ssl_client_hello(c: connection, version: count, record_version: count,
     possible_ts: time, client_random: string, session_id: string,
     ciphers: index_vec, comp_methods: index_vec)
 	{
-	local s = state(c);
+	local s = c?$hopscope ? c$hopscope : state(c);
 	s$hello = network_time();
 	note_request_end(s);
 	}
@@ -24,7 +24,7 @@ event ssl_server_hello(c: connection, version: count, record_version: count,
     possible_ts: time, server_random: string, session_id: string, cipher: count,
     comp_method: count)
 	{
-	local s = state(c);
+	local s = c?$hopscope ? c$hopscope : state(c);
 
 	if ( ! s?$hello )
 		return;

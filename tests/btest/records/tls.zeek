@@ -1,7 +1,7 @@
 # @TEST-DOC: TLS by way of a hop: the hellos and the Finished are answered later than the handshake is; names, fingerprints and certificates. The same without the parts that can be switched off.
 #
-# @TEST-EXEC: zcat $CAPTURES/socat-beacon.pcap.gz | zeek -C -r - $PACKAGE $SCRIPTS/seconds.zeek %INPUT >output
-# @TEST-EXEC: zcat $CAPTURES/socat-beacon.pcap.gz | zeek -C -r - $PACKAGE $SCRIPTS/seconds.zeek %INPUT Hopscope::finished_times=F Hopscope::tls_fingerprints=F Hopscope::close_times=F >switched-off
+# @TEST-EXEC: zcat $CAPTURES/socat-beacon.pcap.gz | zeek -C -r - $PACKAGE $SCRIPTS/seconds.zeek %INPUT Hopscope::tls_fingerprints=T >output
+# @TEST-EXEC: zcat $CAPTURES/socat-beacon.pcap.gz | zeek -C -r - $PACKAGE $SCRIPTS/seconds.zeek %INPUT Hopscope::finished_times=F Hopscope::close_times=F >switched-off
 # @TEST-EXEC: zcat $CAPTURES/socat-beacon.pcap.gz | zeek -C -r - $PACKAGE $SCRIPTS/seconds.zeek %INPUT Hopscope::tls_records=40 >records
 # @TEST-EXEC: btest-diff output
 # @TEST-EXEC: btest-diff switched-off
