@@ -34,7 +34,7 @@ event http_message_done(c: connection, is_orig: bool, stat: http_message_stat)
 		return;
 
 	local s = c?$hopscope ? c$hopscope : state(c);
-	if ( s$answered )
+	if ( s?$answered )
 		note_request(s);
 	else
 		note_request_end(s);

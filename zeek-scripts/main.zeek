@@ -107,7 +107,10 @@ function fill_volume(rec: Connection, c: connection)
 
 	rec$missed_bytes = c$conn$missed_bytes;
 
-	if ( |c$service| > 0 )
+	# At its end conn.log has put it together.
+	if ( c$conn?$service )
+		rec$service = c$conn$service;
+	else if ( |c$service| > 0 )
 		rec$service = to_lower(join_string_set(c$service, ","));
 
 	if ( c$conn?$local_orig )

@@ -3,6 +3,7 @@
 
 @load ./opening
 @load ./payloads
+@load ./switches
 
 module Hopscope;
 
@@ -16,6 +17,10 @@ export {
 	## Starts that are kept of a segment of a connection.
 	const most_on_starts = 256 &redef;
 }
+
+redef switches += {
+	"Hopscope::on_starts",
+};
 
 redef record State += {
 	# When each side's last payload came.
@@ -54,17 +59,18 @@ function note_payload(c: connection, s: State, is_orig: bool)
 
 # The first payload of a side comes before its packets are followed.
 hook requested(c: connection, s: State, data: string)
+    &group="Hopscope::on_starts"
 	{
-	if ( ! on_starts || s?$orig_payload )
+	if ( s?$orig_payload )
 		return;
 
 	note_payload(c, s, T);
 	follow_payloads(c);
 	}
 
-hook first_answered(c: connection, s: State)
+hook first_answered(c: connection, s: State) &group="Hopscope::on_starts"
 	{
-	if ( ! on_starts || s?$resp_payload )
+	if ( s?$resp_payload )
 		return;
 
 	note_payload(c, s, F);
@@ -72,10 +78,8 @@ hook first_answered(c: connection, s: State)
 	}
 
 hook payload_came(c: connection, s: State, is_orig: bool)
+    &group="Hopscope::on_starts"
 	{
-	if ( ! on_starts )
-		return;
-
 	note_payload(c, s, is_orig);
 	s$follow_on = T;
 	}

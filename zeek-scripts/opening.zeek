@@ -41,11 +41,11 @@ export {
 redef record State += {
 	# When the first request's last segment came that is known of, and how many bytes are known.
 	asked_last: time &optional;
-	asked_size: count &default=0;
-	# It is known that the request ended at that time.
-	asked_whole: bool &default=F;
-	# The responder has spoken.
-	answered: bool &default=F;
+	asked_size: count &optional;
+	# Set when it is known that the request ended at that time.
+	asked_whole: bool &optional;
+	# Set when the responder has spoken.
+	answered: bool &optional;
 };
 
 function first_request(match: signature_state, data: string): bool
@@ -72,7 +72,7 @@ function first_request(match: signature_state, data: string): bool
 
 function note_answer(c: connection, s: State)
 	{
-	if ( s$answered )
+	if ( s?$answered )
 		return;
 
 	s$answered = T;
@@ -83,7 +83,7 @@ function note_answer(c: connection, s: State)
 	# A request that takes more segments than were seen ends at a time that isn't known.
 	else if ( s$rec$first_speaker == "orig"
 	    && "T" !in c$history
-	    && ( s$asked_whole || c$orig$size == s$asked_size ) )
+	    && ( s?$asked_whole || c$orig$size == s$asked_size ) )
 		s$rec$first_reply = network_time() - s$asked_last;
 
 	hook first_answered(c, s);
@@ -99,7 +99,7 @@ function first_answer(match: signature_state, data: string): bool
 
 function note_request_end(s: State)
 	{
-	if ( s$answered )
+	if ( s?$answered )
 		return;
 
 	s$asked_last = network_time();

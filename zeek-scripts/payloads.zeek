@@ -30,11 +30,11 @@ export {
 }
 
 redef record State += {
-	# Somebody wants to hear of further payloads.
-	follow_on: bool &default=F;
+	# Set by who wants to hear of further payloads.
+	follow_on: bool &optional;
 	# What each side had sent at the last look; set while payloads are followed.
 	orig_size: count &optional;
-	resp_size: count &default=0;
+	resp_size: count &optional;
 };
 
 function await_packet(c: connection, is_orig: bool)
@@ -77,10 +77,10 @@ event conn_packets_threshold_crossed(c: connection, threshold: count,
 		else
 			s$resp_size = size;
 
-		s$follow_on = F;
+		delete s$follow_on;
 		hook payload_came(c, s, is_orig);
 
-		if ( ! s$follow_on )
+		if ( ! s?$follow_on )
 			{
 			delete s$orig_size;
 			return;

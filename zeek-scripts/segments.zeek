@@ -30,7 +30,7 @@ type Volume: record {
 
 redef record State += {
 	# The number of the open segment, and what was told up to it.
-	seg: count &default=0;
+	seg: count &optional;
 	told: Volume &optional;
 	# The segment that has ended, to be told when the connection goes on.
 	ended: Connection &optional;
@@ -153,6 +153,8 @@ event segment_ends(id: conn_id, start: time)
 		return;
 
 	local s = state(c);
+	if ( ! s?$seg )
+		s$seg = 0;
 	local rec = copy(s$rec);
 	fill_volume(rec, c);
 	rec$conn_state = state_so_far(c);

@@ -19,7 +19,7 @@ export {
 
 redef record State += {
 	# Payloads in which replies are still looked for.
-	session_left: count &default=0;
+	session_left: count &optional;
 };
 
 function is_session(c: connection): bool
@@ -42,7 +42,7 @@ hook first_answered(c: connection, s: State)
 
 hook payload_came(c: connection, s: State, is_orig: bool)
 	{
-	if ( s$session_left == 0 )
+	if ( ! s?$session_left || s$session_left == 0 )
 		return;
 
 	if ( ! is_session(c) )

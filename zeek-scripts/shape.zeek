@@ -1,6 +1,7 @@
 ##! What the first payload looks like: how many bits are set, how much of it is text.
 
 @load ./opening
+@load ./switches
 
 module Hopscope;
 
@@ -11,6 +12,10 @@ export {
 	## Tell it for known protocols too.
 	option shapes_of_known = F;
 }
+
+redef switches += {
+	"Hopscope::shapes",
+};
 
 redef record State += {
 	# The first payload.
@@ -52,13 +57,12 @@ function longest_run(data: string): count
 	    );
 	}
 
-hook requested(c: connection, s: State, data: string)
+hook requested(c: connection, s: State, data: string) &group="Hopscope::shapes"
 	{
-	if ( shapes )
-		s$first = data;
+	s$first = data;
 	}
 
-hook finishing(c: connection, rec: Connection)
+hook finishing(c: connection, rec: Connection) &group="Hopscope::shapes"
 	{
 	if ( ! c?$hopscope
 	    || ! c$hopscope?$first

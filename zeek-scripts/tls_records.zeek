@@ -26,22 +26,28 @@ redef switches += {
 	"Hopscope::finished_times",
 };
 
-redef record State += {
-	# The connection's records are followed.
-	tls_followed: bool &default=F;
-	tls_13: bool &default=F;
+# What is known of the records of a connection.
+type Records: record {
+	# It is TLS 1.3: the server encrypts before the client's Finished.
+	is_13: bool &default=F;
 	# Encrypted records of the client before its Finished, and of both after it.
-	tls_client: count &default=0;
-	tls_count: count &default=0;
-	# When the client's Finished came.
-	tls_finished: time &optional;
-	# Its answer isn't there yet.
-	tls_waiting: bool &default=F;
+	before: count &default=0;
+	after: count &default=0;
+	# When the client's Finished came; whether its answer isn't there yet.
+	finished: time &optional;
+	waiting: bool &default=F;
 	# The server's Finished came.
-	tls_server_finished: bool &default=F;
+	server_finished: bool &default=F;
 	# TLS 1.3 session tickets seen and the size of the last; -1: application data came.
-	tls_tickets: int &default=+0;
-	tls_ticket: count &default=0;
+	tickets: int &default=+0;
+	ticket: count &default=0;
+};
+
+redef record State += {
+	# Of the encrypted records, once there are any.
+	records: Records &optional;
+	# Set while Zeek is kept from letting go of TLS.
+	tls_followed: bool &optional;
 };
 
 # Histories of connections in which payload was sent again.
@@ -56,12 +62,15 @@ const ticket_min = 60;
 const ticket_max = 1500;
 const most_tickets = +4;
 
+# Records of the client that the answer to its Finished is waited for.
+const patience = 20;
+
 # A server's record that is larger comes in several segments, and its event with the last of them.
 const one_segment = 1300;
 
 function let_go(c: connection, s: State)
 	{
-	s$tls_followed = F;
+	delete s$tls_followed;
 
 	if ( c?$ssl && c$ssl?$analyzer_id && c$ssl$established )
 		if ( disable_analyzer(c$id, c$ssl$analyzer_id, F) )
@@ -70,57 +79,79 @@ function let_go(c: connection, s: State)
 
 # The client's Finished: with TLS 1.2 the one record that is a handshake still; with TLS 1.3 the first of
 # such a size (RFC 8446, 4.4.4), or the fourth.
-function is_finished(s: State, content_type: count, length: count): bool
+function is_finished(r: Records, content_type: count, length: count): bool
 	{
 	if ( content_type == tls_handshake )
 		return T;
 
-	return s$tls_13 && ( length == 53 || length == 69 || ++s$tls_client >= 4 );
+	return r$is_13 && ( length == 53 || length == 69 || ++r$before >= 4 );
 	}
 
 # A record of a TLS 1.3 server before its first answer: a ticket?
-function is_ticket(s: State, length: count): bool
+function is_ticket(r: Records, asked: bool, length: count): bool
 	{
-	if ( ! s$tls_13 || s$tls_tickets < 0 )
+	if ( ! r$is_13 || r$tickets < 0 )
 		return F;
 
-	if ( ! s?$request
-	    || ( s$tls_tickets == 0 && length >= ticket_min && length <= ticket_max ) )
+	if ( ! asked
+	    || ( r$tickets == 0 && length >= ticket_min && length <= ticket_max ) )
 		{
-		++s$tls_tickets;
-		s$tls_ticket = length;
+		++r$tickets;
+		r$ticket = length;
 		return T;
 		}
 
-	if ( s$tls_tickets > 0
-	    && s$tls_tickets < most_tickets
-	    && length == s$tls_ticket )
+	if ( r$tickets > 0 && r$tickets < most_tickets && length == r$ticket )
 		{
-		++s$tls_tickets;
+		++r$tickets;
 		return T;
 		}
 
 	# The answer itself is the first to come: it took time to think.
-	if ( s$tls_tickets == 0 )
-		s$tls_waiting = F;
-	s$tls_tickets = -1;
+	if ( r$tickets == 0 )
+		r$waiting = F;
+	r$tickets = -1;
 	return F;
+	}
+
+# Before the client's Finished, and that itself.
+function handshake_record(s: State, is_client: bool, content_type: count,
+    length: count)
+	{
+	if ( ! s?$records )
+		s$records = Records();
+
+	local r = s$records;
+
+	if ( is_client )
+		{
+		if ( ! is_finished(r, content_type, length) )
+			return;
+
+		r$finished = network_time();
+		r$waiting = ! r$server_finished;
+		}
+	else if ( content_type == tls_data )
+		r$is_13 = T;
+	else
+		r$server_finished = T;
 	}
 
 function server_record(c: connection, s: State, content_type: count,
     length: count)
 	{
-	local ticket = content_type == tls_data && is_ticket(s, length);
+	local r = s$records;
+	local ticket = content_type == tls_data && is_ticket(r, s?$request, length);
 
-	if ( s$tls_waiting )
+	if ( r$waiting )
 		{
-		s$tls_waiting = F;
+		r$waiting = F;
 		# What was sent again came too late to tell.
 		if ( c$history != sent_again )
-			s$rec$finished_rtt = network_time() - s$tls_finished;
+			s$rec$finished_rtt = network_time() - r$finished;
 		}
 
-	if ( ticket || content_type != tls_data )
+	if ( tls_records == 0 || ticket || content_type != tls_data )
 		return;
 
 	if ( length > one_segment )
@@ -146,37 +177,23 @@ event ssl_encrypted_data(c: connection, is_client: bool, record_version: count,
 
 	local s = c$hopscope;
 
-	if ( ! s?$tls_finished )
+	if ( ! s?$records || ! s$records?$finished )
 		{
-		if ( ! is_client )
-			{
-			if ( content_type == tls_data )
-				s$tls_13 = T;
-			else
-				s$tls_server_finished = T;
-			}
-		else if ( is_finished(s, content_type, length) )
-			{
-			s$tls_finished = network_time();
-			s$tls_waiting = ! s$tls_server_finished;
-			}
+		handshake_record(s, is_client, content_type, length);
 		return;
 		}
 
-	if ( is_client )
-		{
-		if ( content_type == tls_data )
-			note_request(s);
-		}
-	else
+	if ( ! is_client )
 		server_record(c, s, content_type, length);
+	else if ( content_type == tls_data )
+		note_request(s);
 
 	if ( tls_records > 0 && content_type == tls_data )
 		add_size(s, is_client ? +length : -length);
 
-	if ( s$tls_followed
-	    && ++s$tls_count >= tls_records
-	    && ( ! s$tls_waiting || s$tls_count >= tls_records + 20 ) )
+	if ( s?$tls_followed
+	    && ++s$records$after >= tls_records
+	    && ( ! s$records$waiting || s$records$after >= tls_records + patience ) )
 		let_go(c, s);
 	}
 
@@ -184,19 +201,22 @@ event ssl_encrypted_data(c: connection, is_client: bool, record_version: count,
 hook Analyzer::disabling_analyzer(c: connection, atype: AllAnalyzers::Tag,
     aid: count)
 	{
-	if ( atype != Analyzer::ANALYZER_SSL
-	    || ! c?$hopscope
-	    || ! c$hopscope$tls_followed )
-		return;
-
-	break;
+	if ( atype == Analyzer::ANALYZER_SSL
+	    && c?$hopscope
+	    && c$hopscope?$tls_followed )
+		break;
 	}
 
 # The handshake is over, and Zeek about to let go.
 event ssl_established(c: connection) &group="Hopscope::finished_times"
 	{
-	if ( c?$hopscope && ( tls_records > 0 || c$hopscope$tls_13 ) )
-		c$hopscope$tls_followed = T;
+	if ( ! c?$hopscope )
+		return;
+
+	local s = c$hopscope;
+
+	if ( tls_records > 0 || ( s?$records && s$records$is_13 ) )
+		s$tls_followed = T;
 	}
 
 # After a violation it would be in vain.
@@ -204,5 +224,5 @@ event analyzer_violation_info(tag: AllAnalyzers::Tag,
     info: AnalyzerViolationInfo) &priority=10 &group="Hopscope::finished_times"
 	{
 	if ( info?$c && info$c?$hopscope )
-		info$c$hopscope$tls_followed = F;
+		delete info$c$hopscope$tls_followed;
 	}
