@@ -69,6 +69,15 @@ event zeek_init() &priority=-100
 	    $uid="C1", $sensor="zeek", $client=10.0.0.11, $resolver=[::1],
 	    $answers=vector(), $ttls=vector(), $rtt=1.5msec));
 
+	for ( _, t in vector(0.0, 1.5, 999999999.123456, 1795294469.123456,
+	    1795294469.12, 2147483646.5, 2147483648.12, 4294967295.123456) )
+		{
+		local then = bare();
+		then$ts = double_to_time(t);
+		then$seg_end = then$ts;
+		hook Hopscope::connection_ready(then);
+		}
+
 	# every field after the first eleven alone
 	local one = bare();
 	one$local_orig = T;
