@@ -104,7 +104,8 @@ def test_native_broker_gives_what_websocket_gives(zeek: Zeek, port: int) -> None
     table = [row for b in got for row in b.connections.to_pylist()]
     assert table == expected.connections.to_pylist()
     assert [row for b in got for row in b.dns_queries.to_pylist()] == expected.dns_queries.to_pylist()
-    assert (count.missing, count.refused, count.problems) == (same.missing, same.refused, same.problems)
+    assert (count.missing, count.refused) == (same.missing, same.refused)
+    assert sorted(count.problems or ()) == sorted(same.problems or ())
     assert count.missing == 9
 
 
@@ -134,6 +135,7 @@ def test_a_peer_that_goes_and_comes_is_told(broker: Any, port: int) -> None:
     count = InputCount()
     first = Zeek(broker, port)
     with ZeekBroker(f"broker://127.0.0.1:{port}", LiveSettings(), count) as source:
+        until(lambda: bool(first.endpoint.peer_subscriptions()))  # both sides know of the peering
         first.endpoint.shutdown()
         until(lambda: source.poll(0.01) == [] and source.status.peer is None)
         assert "not connected (the peer went away)" in source.status.line()

@@ -6,6 +6,7 @@ itself connects again after a broken line.
 
 from __future__ import annotations
 
+import ctypes
 import datetime
 import select
 import threading
@@ -118,8 +119,11 @@ class ZeekBroker:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
-            self._endpoint.unpeer_nosync(self._host, self._port)  # else an attempt to connect may hold up the end
-            self._endpoint.shutdown()
+            self._endpoint.unpeer_nosync(self._host, self._port)
+            if self._broker.Version.MAJOR >= 2:
+                self._endpoint.shutdown()
+            else:  # after a lost peer, Broker 1.x can wait for ever in there, and when the endpoint is freed
+                ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._endpoint))
         self._inbox.close()
         self._stream.end()
 
