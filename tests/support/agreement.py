@@ -25,13 +25,18 @@ class Field:
     different: int
     only_left: int
     only_right: int
+    apart: list[float]  # of numbers that differ, how far
     example: str | None  # a row in which they differ
 
     @property
     def share_equal(self) -> float:
         """Of the rows where both have a value."""
+        return self.share_within(0.0)
+
+    def share_within(self, distance: float) -> float:
+        """Of the rows where both have a value, those no farther apart than that."""
         both = self.equal + self.different
-        return self.equal / both if both else 1.0
+        return (self.equal + sum(d <= distance for d in self.apart)) / both if both else 1.0
 
 
 @dataclass(frozen=True)
@@ -67,9 +72,7 @@ def _rows(batches: Iterable[pa.RecordBatch], schema: pa.Schema, key: Sequence[st
     seen: Counter[tuple[Any, ...]] = Counter()
     out = {}
     for batch in batches:
-        table = pa.table(
-            {f.name: batch[f.name].cast(pa.int64()) if f.type == TIME else batch[f.name] for f in schema}
-        )
+        table = pa.table({f.name: batch[f.name].cast(pa.int64()) if f.type == TIME else batch[f.name] for f in schema})
         for row in table.to_pylist():
             of = tuple(row[k] for k in key)
             out[(*of, seen[of])] = row
@@ -82,13 +85,15 @@ def _agree(left: dict[tuple[Any, ...], Any], right: dict[tuple[Any, ...], Any], 
     fields = {}
     for name in names:
         counts: Counter[str] = Counter()
-        example = None
+        example, apart = None, []
         for key, a, b in shared:
             kind = _kind(a[name], b[name])
             counts[kind] += 1
-            if kind == "different" and example is None:
-                example = f"{key}: {a[name]!r} and {b[name]!r}"
-        fields[name] = Field(counts["equal"], counts["different"], counts["left"], counts["right"], example)
+            if kind == "different":
+                example = example or f"{key}: {a[name]!r} and {b[name]!r}"
+                if isinstance(a[name], int | float) and isinstance(b[name], int | float):
+                    apart.append(abs(a[name] - b[name]))
+        fields[name] = Field(counts["equal"], counts["different"], counts["left"], counts["right"], apart, example)
     return Agreement(fields, len(shared), [k for k in left if k not in right], [k for k in right if k not in left])
 
 
