@@ -37,12 +37,26 @@ def condense(connections: ir.Table, dns_queries: ir.Table, bounds: Bounds = BOUN
 def lift(connections: ir.Table, dns_queries: ir.Table) -> dict[str, ir.Table]:
     """The rows of `schema.TABLES` as each record gives them, neither grouped nor cut."""
     rows = {name: of_connections(name, connections) for name in _LIFTS}
-    return {**rows, "leg_buckets": bucket_rows(rows["legs"]), "names": _names(dns_queries)}
+    return {**rows, "leg_buckets": bucket_rows(rows["legs"]), "names": of_dns_queries(dns_queries)}
 
 
 def of_connections(name: str, connections: ir.Table) -> ir.Table:
     """The rows of one table that connections give, as `lift` makes them."""
     return _LIFTS[name](connections)
+
+
+def of_dns_queries(q: ir.Table) -> ir.Table:
+    """The rows of `names`, as `lift` makes them."""
+    answered = q.filter(q.name.notnull() & (q.answers.length() > 0))
+    at_us = answered.ts_us + _microseconds(answered.rtt).coalesce(0)
+    ttls = answered.ttls.coalesce(ibis.literal([], "array<float64>"))
+    each = answered.select("sensor", "client", "name", "hour", at_us=at_us, answer=answered.answers.zip(ttls).unnest())
+    led = each.select(
+        "sensor", "client", "name", "hour", address=each.answer.f1,
+        first_us=each.at_us, last_us=each.at_us, until_us=each.at_us + _microseconds(each.answer.f2).coalesce(0),
+        answers=ibis.literal(1, "int64"),
+    )  # fmt: skip
+    return led.filter(led.address.re_search(_ADDRESS)).select(*schema.TABLES["names"].names)
 
 
 def bucket_rows(legs: ir.Table) -> ir.Table:
@@ -153,19 +167,6 @@ _LIFTS: dict[str, Callable[[ir.Table], ir.Table]] = {
     "pairs": _pairs, "samples": _samples, "floors": _floors, "rhythm": _rhythm, "starts": _starts, "sets": _sets,
     "legs": _legs,
 }  # fmt: skip
-
-
-def _names(q: ir.Table) -> ir.Table:
-    answered = q.filter(q.name.notnull() & (q.answers.length() > 0))
-    at_us = answered.ts_us + _microseconds(answered.rtt).coalesce(0)
-    ttls = answered.ttls.coalesce(ibis.literal([], "array<float64>"))
-    each = answered.select("sensor", "client", "name", "hour", at_us=at_us, answer=answered.answers.zip(ttls).unnest())
-    led = each.select(
-        "sensor", "client", "name", "hour", address=each.answer.f1,
-        first_us=each.at_us, last_us=each.at_us, until_us=each.at_us + _microseconds(each.answer.f2).coalesce(0),
-        answers=ibis.literal(1, "int64"),
-    )  # fmt: skip
-    return led.filter(led.address.re_search(_ADDRESS)).select(*schema.TABLES["names"].names)
 
 
 def _one(condition: ir.BooleanValue) -> ir.IntegerValue:

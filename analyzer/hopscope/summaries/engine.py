@@ -41,10 +41,9 @@ def condensed(con: duckdb.DuckDBPyConnection, connections: pa.Table, bounds: Bou
     return parts.empty() | run(con, queries, {"connections": connections}, schema.TABLES)
 
 
-def named(con: duckdb.DuckDBPyConnection, dns_queries: pa.Table, bounds: Bounds) -> Summary:
+def named(con: duckdb.DuckDBPyConnection, dns_queries: pa.Table) -> Summary:
     """The summary of DNS queries as `prepare` makes them."""
-    queries = {"names": condense_sql(bounds)["names"]}
-    return parts.empty() | run(con, queries, {"dns_queries": dns_queries}, schema.TABLES)
+    return parts.empty() | run(con, names_sql(), {"dns_queries": dns_queries}, schema.TABLES)
 
 
 def merged(con: duckdb.DuckDBPyConnection, summaries: Iterable[Summary], bounds: Bounds) -> Summary:
@@ -66,6 +65,13 @@ def condense_sql(bounds: Bounds) -> dict[str, str]:
         name: _with({n: lifted[n] for n in (of_legs if name in of_legs else (name,))}, reduced)
         for name, reduced in merge_sql(bounds).items()
     }
+
+
+@functools.cache
+def names_sql() -> dict[str, str]:
+    """SQL of the table names alone, over a table named dns_queries."""
+    rows = condense.of_dns_queries(unbound("dns_queries", prepare.DNS_QUERIES))
+    return _all_sql({"names": merge.reduce("names", rows)})
 
 
 @functools.cache

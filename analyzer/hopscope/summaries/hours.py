@@ -85,7 +85,7 @@ class Summaries:
             for hour, records in held.by_hour(connections, oldest).items():
                 self._hours.setdefault(hour, Hour()).add(records)
         if queries.num_rows:
-            self._add(engine.named(self._con, queries, self._bounds))
+            self._add(engine.named(self._con, queries))
         self._condense([hour for hour in self._hours.values() if hour.unsettled])
         self._merge([number for number, hour in self._hours.items() if len(hour.summaries) > _PARTS])
         self._expire()

@@ -45,7 +45,7 @@ def tables(
     for name in ("pairs", "names"):
         con.execute(f"CREATE TABLE window_{name} AS {sql[name]}")
     con.execute(f"CREATE TABLE window_first_seen AS {sql['first_seen']}")
-    for name in ("dropped", "hosts"):
+    for name in ("hosts", "dropped"):
         con.execute(f"CREATE TABLE leg_{name} AS {sql[name]}")
     con.execute(f"CREATE TABLE window_legs AS {sql['legs']}")
     for name in _VIEWS:
@@ -71,22 +71,34 @@ def _sql(bounds: Bounds) -> dict[str, str]:
     }
     made = {name: engine.unbound(f"window_{name}", window.TABLES[name]) for name in ("pairs", "names")}
     seen = window.first_seen(made, engine.unbound("known", window.FIRST_SEEN)).select(*_FIRST_SEEN.names)
-    hosts = engine.unbound("leg_hosts", pa.schema([("sensor", pa.string()), ("host", pa.string())]))
+    # only few hosts' legs are looked at: of those that may relay, and of those that may have too many
+    hosts = engine.unbound("leg_hosts", _HOSTS)
     dropped = engine.unbound("leg_dropped", schema.TABLES["leg_buckets"])
+    crowds = hosts.filter(hosts.rows > bounds.leg_rows)
+    relays = hosts.filter(hosts.accepts, hosts.connects)
+    legs = merge.without(rows["legs"].semi_join(relays, ["sensor", "host"]), dropped)
     steps = {
-        "dropped": (merge.dropped_buckets(rows["leg_buckets"], bounds), schema.TABLES["leg_buckets"]),
-        "hosts": (window.relaying_hosts(rows["legs"]), hosts.schema().to_pyarrow()),
-        # hosts that could have relayed by all their legs, then by those that were kept
-        "legs": (
-            window.relaying(merge.without(rows["legs"].semi_join(hosts, ["sensor", "host"]), dropped)),
-            window.TABLES["legs"],
+        "hosts": (window.ends(made["pairs"]), _HOSTS),
+        "dropped": (
+            merge.dropped_buckets(rows["leg_buckets"].semi_join(crowds, ["sensor", "host"]), bounds),
+            schema.TABLES["leg_buckets"],
         ),
+        "legs": (window.relaying(legs), window.TABLES["legs"]),
         "first_seen": (seen, _FIRST_SEEN),
         **{name: (table, window.TABLES[name]) for name, table in joined.items()},
     }
     return {name: _typed(engine.sql(e), columns) for name, (e, columns) in steps.items()}
 
 
+_HOSTS = pa.schema(
+    [
+        ("sensor", pa.string()),
+        ("host", pa.string()),
+        ("accepts", pa.bool_()),
+        ("connects", pa.bool_()),
+        ("rows", pa.int64()),
+    ]
+)
 _FIRST_SEEN = window.FIRST_SEEN.remove(window.FIRST_SEEN.get_field_index("last_us"))
 
 

@@ -68,12 +68,7 @@ def join_hours(name: str, summary: ir.Table) -> ir.Table:
 
 
 def relaying(legs: ir.Table) -> ir.Table:
-    """The legs of hosts that could have relayed."""
-    return legs.semi_join(relaying_hosts(legs), ["sensor", "host"])
-
-
-def relaying_hosts(legs: ir.Table) -> ir.Table:
-    """(sensor, host) of those that accepted a connection and made one with different peers."""
+    """The legs of hosts that could have relayed: they accepted one and made one with different peers."""
     hosts = legs.aggregate(
         accepts=(legs.role == "accept").any(),
         connects=(legs.role == "connect").any(),
@@ -81,7 +76,27 @@ def relaying_hosts(legs: ir.Table) -> ir.Table:
         most=legs.peer.max(),
         by=["sensor", "host"],
     )
-    return hosts.filter(hosts.accepts, hosts.connects, hosts.least != hosts.most).select("sensor", "host")
+    hosts = hosts.filter(hosts.accepts, hosts.connects, hosts.least != hosts.most)
+    return legs.semi_join(hosts, ["sensor", "host"])
+
+
+def ends(pairs: ir.Table) -> ir.Table:
+    """(sensor, host) of our hosts that the window's pairs tell of, with what their legs can be at most.
+
+    `accepts` and `connects` are true for all hosts that have such legs, and for few others; `rows` is the most
+    legs there can be.
+    """
+    # a later segment may have been answered where the first was not
+    answered = (pairs.established > 0) | (pairs.segments > pairs.connections)
+    both = []
+    for host, local, accepts in (("client", "client_local", False), ("server", "server_local", True)):
+        role = answered if accepts else ibis.literal(False), ibis.literal(False) if accepts else answered
+        ours = pairs.mutate(accepts=role[0], connects=role[1]).filter(pairs[local])
+        both.append(ours.select("sensor", "accepts", "connects", "segments", host=ours[host]))
+    each = merge.union(both)
+    return each.aggregate(
+        accepts=each.accepts.any(), connects=each.connects.any(), rows=each.segments.sum(), by=["sensor", "host"]
+    )
 
 
 def first_seen(summaries: Mapping[str, ir.Table], known: ir.Table | None = None) -> ir.Table:
