@@ -47,6 +47,10 @@ class Following:
             self._sleep(min(timeout_s, LOOK_S))
         return batches
 
+    def drain(self) -> list[Batch]:
+        """The records of all complete lines, those that other logs might have told more of among them."""
+        return self._follower.poll(last=True)
+
     def send_finding(self, finding: Finding) -> None:
         """Logs take nothing back."""
 

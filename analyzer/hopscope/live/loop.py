@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from hopscope.config import Config
 from hopscope.findings import SEVERITIES, Finding
 from hopscope.hunting import Findings, told
-from hopscope.records import InputCount
+from hopscope.records import Batch, InputCount
 from hopscope.sources.live_source import LiveSource
 
 POLL_S = 1.0  # how long a source is waited for at a time, so that a stop is heeded soon
@@ -49,7 +49,7 @@ class Loop:
         """Ticks that brought something, until `stopped`; the last one weighs what came since the one before."""
         due = self._clock() + self._config.live.tick_s
         while not stopped():
-            self._read(max(0.0, min(POLL_S, due - self._clock())))
+            self._add(self._source.poll(max(0.0, min(POLL_S, due - self._clock()))))
             began = self._clock()
             if began < due:
                 continue
@@ -57,7 +57,7 @@ class Loop:
                 yield self.tick()
             now = self._clock()
             due = now + max(self._config.live.tick_s, REST * (now - began))
-        self._read(0.0)
+        self._add(self._source.drain())
         if self._changed:
             yield self.tick()
 
@@ -74,8 +74,8 @@ class Loop:
             self._told[finding.id] = SEVERITIES.index(finding.severity)
         return Tick(found, arisen, gone)
 
-    def _read(self, timeout_s: float) -> None:
-        for batch in self._source.poll(timeout_s):
+    def _add(self, batches: list[Batch]) -> None:
+        for batch in batches:
             self.count.connections += pc.sum(pc.equal(batch.connections["seg"], 0)).as_py() or 0
             self.count.dns_queries += batch.dns_queries.num_rows
             self._summaries.add(batch)

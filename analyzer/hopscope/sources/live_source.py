@@ -78,6 +78,10 @@ class LiveSource(Protocol):
         """What came, as soon as anything did; nothing when nothing did in time."""
         ...
 
+    def drain(self) -> list[Batch]:
+        """What is left of what came, when nothing more is to be waited for."""
+        ...
+
     def send_finding(self, finding: Finding) -> None:
         """Hand a finding to Zeek, without waiting; where that can't be, it is counted."""
         ...

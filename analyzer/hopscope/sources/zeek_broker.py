@@ -105,6 +105,10 @@ class ZeekBroker:
             self._stream.telling.tell(*self._notes.popleft())
         return batches
 
+    def drain(self) -> list[Batch]:
+        """What is left of what came."""
+        return self.poll(0.0)
+
     def send_finding(self, finding: Finding) -> None:
         """Publish a finding; Broker doesn't wait for anybody to get it."""
         if not self._peered.is_set():

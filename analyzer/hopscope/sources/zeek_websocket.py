@@ -105,6 +105,10 @@ class ZeekWebSocket:
         self._tell()
         return batches
 
+    def drain(self) -> list[Batch]:
+        """What is left of what came."""
+        return self.poll(0.0)
+
     def send_finding(self, finding: Finding) -> None:
         """Have a finding sent to Zeek when the line allows. The oldest give way when too many wait."""
         frame = broker_json.encode(FINDINGS_TOPIC, FINDING, finding_args(finding)).decode()

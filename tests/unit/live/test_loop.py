@@ -49,6 +49,9 @@ class Fed:
         self.given += batch is not None
         return [] if batch is None else [batch]
 
+    def drain(self) -> list[Batch]:
+        return self.poll(0.0)
+
     def send_finding(self, finding: Finding) -> None: ...
 
     def close(self) -> None: ...
