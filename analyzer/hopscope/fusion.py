@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from hopscope.config import Config, FusionSettings
 from hopscope.findings import Entity
 from hopscope.heuristics import registry
-from hopscope.heuristics.base import EVIDENCE, Window
+from hopscope.heuristics.base import EVIDENCE, Window, missing
 
 # Heuristics of one group look at one thing; together they weigh no more than the cap, in decibans.
 CAPS: dict[str, float] = {
@@ -58,9 +58,9 @@ def weigh(window: Window, config: Config) -> tuple[dict[str, pa.Table], dict[str
     for name, heuristic in registry().items():
         if name in config.disabled:
             continue
-        lacking = [group for group in heuristic.needs if window.lacks.issuperset(group)]
+        lacking = missing(heuristic, window.lacks)
         if lacking:
-            void[name] = f"the input has no {' and no '.join(map(' or '.join, lacking))}"
+            void[name] = f"the input has no {', '.join(lacking)}"
             continue
         table = heuristic.weigh(window, config.heuristics.get(name, heuristic.defaults))
         for row in table.filter(pc.is_null(table["server"])).to_pylist():

@@ -163,7 +163,7 @@ def test_what_the_input_lacks_is_void_and_named(settings: Config) -> None:
     seen = dataclasses.replace(window(relayed(), **ordinary()), lacks=lacks)
     tables, void = fusion.weigh(seen, settings)
     assert "path_gap" not in tables
-    assert void["path_gap"].startswith("the input has no tcp_rtt and no hello_rtt or ")
+    assert void["path_gap"].startswith("the input has no tcp_rtt, hello_rtt, ")
     assert void["terminal_session"] == "the input has no replies"
     # one measure of the answer is enough
     told = dataclasses.replace(seen, lacks=lacks - {"tcp_rtt", "hello_rtt"})

@@ -88,3 +88,8 @@ class Heuristic(Protocol):
     def sentence(self, facts: Mapping[str, Any]) -> str:
         """One line in words for a person, from one row's facts."""
         ...
+
+
+def missing(heuristic: Heuristic, lacks: frozenset[str]) -> tuple[str, ...]:
+    """The fields for want of which a heuristic can't tell, where inputs lack those; empty when it can."""
+    return tuple(field for group in heuristic.needs if lacks.issuperset(group) for field in group)

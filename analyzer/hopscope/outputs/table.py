@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hopscope.findings import SEVERITIES, Evidence, Finding
+from hopscope.heuristics import registry
+from hopscope.heuristics.base import missing
 from hopscope.outputs import words
 from hopscope.outputs.page import Row
 from hopscope.records import InputCount
@@ -32,6 +34,9 @@ def told(count: InputCount, store: Path | None, shown: Sequence[Finding], pcap: 
     `pcap` is the capture to dissect, None where there is none.
     """
     lines = [Row(summary(count), "read", LABELS)]
+    silent = [name for name, heuristic in registry().items() if missing(heuristic, count.lacks or frozenset())]
+    if silent:
+        lines.append(Row(f"{', '.join(silent)}: the input lacks what they weigh (docs/records.md)", "silent", LABELS))
     problems = count.problems or []
     lines += [Row(problem, "problem" if i == 0 else "", LABELS) for i, problem in enumerate(problems[:PROBLEMS])]
     if len(problems) > PROBLEMS:
