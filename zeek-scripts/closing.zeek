@@ -44,7 +44,8 @@ event connection_EOF(c: connection, is_orig: bool)
 		return;
 		}
 
-	if ( ! s?$fin )
+	# A reset or a new SYN can set the sizes back.
+	if ( ! s?$fin || c$resp$size < s$fin_size )
 		return;
 
 	# An answer with payload came at a time that isn't known, but for TLS's goodbye, which leaves together
