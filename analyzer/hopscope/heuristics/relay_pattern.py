@@ -128,6 +128,9 @@ def _sessions(window: Window) -> pa.Table:
     legs = legs.filter(legs.in_bytes.notnull() & legs.out_bytes.notnull() & ~legs.host.isin(window.vantage.own_proxies))
     roles = legs.group_by("sensor", "host").agg(roles=legs.role.nunique())
     legs = legs.semi_join(roles.filter(roles.roles == 2), ["sensor", "host"])
+    # most of what is left out below are a resolver's short queries: they needn't be put together first
+    short = (legs.seg == 0) & legs.final.coalesce(False)
+    legs = legs.filter(~(short & legs.service.coalesce("").re_search(BY_DESIGN)))
     whole = legs.group_by("sensor", "host", "role", "uid", "peer", "peer_port", "own_port", "proto").agg(
         start=legs.start_us.min(), end=legs.end_us.max(), into=legs.in_bytes.sum(), out=legs.out_bytes.sum(),
         service=legs.service.max(),

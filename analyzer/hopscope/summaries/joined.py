@@ -45,7 +45,7 @@ def tables(
     for name in ("pairs", "names"):
         con.execute(f"CREATE TABLE window_{name} AS {sql[name]}")
     con.execute(f"CREATE TABLE window_first_seen AS {sql['first_seen']}")
-    for name in ("hosts", "dropped"):
+    for name in ("hosts", "dropped", "relays"):
         con.execute(f"CREATE TABLE leg_{name} AS {sql[name]}")
     con.execute(f"CREATE TABLE window_legs AS {sql['legs']}")
     for name in _VIEWS:
@@ -75,30 +75,26 @@ def _sql(bounds: Bounds) -> dict[str, str]:
     hosts = engine.unbound("leg_hosts", _HOSTS)
     dropped = engine.unbound("leg_dropped", schema.TABLES["leg_buckets"])
     crowds = hosts.filter(hosts.rows > bounds.leg_rows)
-    relays = hosts.filter(hosts.accepts, hosts.connects)
-    legs = merge.without(rows["legs"].semi_join(relays, ["sensor", "host"]), dropped)
+    possible = merge.without(
+        rows["legs"].semi_join(hosts.filter(hosts.accepts, hosts.connects), ["sensor", "host"]), dropped
+    )
+    relays = engine.unbound("leg_relays", _HOST)
     steps = {
         "hosts": (window.ends(made["pairs"]), _HOSTS),
         "dropped": (
             merge.dropped_buckets(rows["leg_buckets"].semi_join(crowds, ["sensor", "host"]), bounds),
             schema.TABLES["leg_buckets"],
         ),
-        "legs": (window.relaying(legs), window.TABLES["legs"]),
+        "relays": (window.relaying_hosts(possible), _HOST),
+        "legs": (merge.without(rows["legs"].semi_join(relays, ["sensor", "host"]), dropped), window.TABLES["legs"]),
         "first_seen": (seen, _FIRST_SEEN),
         **{name: (table, window.TABLES[name]) for name, table in joined.items()},
     }
     return {name: _typed(engine.sql(e), columns) for name, (e, columns) in steps.items()}
 
 
-_HOSTS = pa.schema(
-    [
-        ("sensor", pa.string()),
-        ("host", pa.string()),
-        ("accepts", pa.bool_()),
-        ("connects", pa.bool_()),
-        ("rows", pa.int64()),
-    ]
-)
+_HOST = pa.schema([("sensor", pa.string()), ("host", pa.string())])
+_HOSTS = pa.schema([*_HOST, ("accepts", pa.bool_()), ("connects", pa.bool_()), ("rows", pa.int64())])
 _FIRST_SEEN = window.FIRST_SEEN.remove(window.FIRST_SEEN.get_field_index("last_us"))
 
 

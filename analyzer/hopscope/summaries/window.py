@@ -68,7 +68,12 @@ def join_hours(name: str, summary: ir.Table) -> ir.Table:
 
 
 def relaying(legs: ir.Table) -> ir.Table:
-    """The legs of hosts that could have relayed: they accepted one and made one with different peers."""
+    """The legs of hosts that could have relayed."""
+    return legs.semi_join(relaying_hosts(legs), ["sensor", "host"])
+
+
+def relaying_hosts(legs: ir.Table) -> ir.Table:
+    """(sensor, host) of those that accepted a connection and made one with different peers."""
     hosts = legs.aggregate(
         accepts=(legs.role == "accept").any(),
         connects=(legs.role == "connect").any(),
@@ -76,8 +81,7 @@ def relaying(legs: ir.Table) -> ir.Table:
         most=legs.peer.max(),
         by=["sensor", "host"],
     )
-    hosts = hosts.filter(hosts.accepts, hosts.connects, hosts.least != hosts.most)
-    return legs.semi_join(hosts, ["sensor", "host"])
+    return hosts.filter(hosts.accepts, hosts.connects, hosts.least != hosts.most).select("sensor", "host")
 
 
 def ends(pairs: ir.Table) -> ir.Table:

@@ -5,7 +5,7 @@ import pytest
 
 from hopscope.config import Config, VantageSettings, WindowSettings
 from hopscope.records import CONNECTION_SCHEMA, DNS_QUERY_SCHEMA, Batch
-from hopscope.summaries import Counts, Summaries, hours, schema
+from hopscope.summaries import Counts, Summaries, held, hours, schema
 from hopscope.summaries import window as windows
 from support import generate
 from support.tables import assert_same
@@ -143,6 +143,27 @@ class TestWindow:
             window = summaries.window()
             windows_made.append({name: getattr(window, name).to_pyarrow() for name in (*windows.TABLES, "first_seen")})
         assert_same(*windows_made)
+
+    @pytest.mark.parametrize("rows_at_a_time", [40, 1000])
+    def test_is_the_same_whether_pairs_are_kept_as_records_or_condensed(self, monkeypatch, rows_at_a_time):
+        whole = generate.batch(300, seed=9, hours=3, clients=3, servers=4)
+        bounds = hours.Bounds(samples=5, floors=100, starts=4, sets=2, leg_rows=12)
+        windows_made = []
+        for busy in (1_000_000, 7, 0):
+            monkeypatch.setattr(held, "BUSY_ROWS", busy)
+            monkeypatch.setattr(held, "_UNSETTLED_ROWS", 50)
+            summaries = Summaries(config(), bounds, batch_rows=rows_at_a_time)
+            for piece in generate.pieces(whole, 20):
+                summaries.add(piece)
+            window = summaries.window()
+            made = {name: getattr(window, name).to_pyarrow() for name in (*windows.TABLES, "first_seen")}
+            # a connection's segments may tell a floor several times
+            floors = made["floors"].group_by([c for c in made["floors"].column_names if c != "value_us"])
+            made["floors"] = floors.aggregate([("value_us", "min")])
+            windows_made.append((made, summaries.counts))
+        for made, counts in windows_made[1:]:
+            assert_same(made, windows_made[0][0])
+            assert counts == windows_made[0][1]
 
     def test_does_not_change_when_records_come_later(self):
         summaries = Summaries(config())
