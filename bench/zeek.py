@@ -4,11 +4,11 @@
         records a second from the stream into Arrow, on one core
     python bench/zeek.py archive [--connections 3000000] [--all]
         rows a second from logs to findings, with peak memory, and bare scans of the same conn.log beside
-    python bench/zeek.py sensor  [--packets 400000] [--repeat 5]
+    python bench/zeek.py sensor  [--packets 400000] [--repeat 5] [--captures DIR]
         Zeek's CPU time over one capture without and with the package, and each option's share
 
 `stream` and `archive` take the made-up site of `synthetic.py`; `archive` reads conn.log alone, or with --all
-also dns.log and ssl.log. `sensor` takes the captures in pcaps/, repeated as `speed.py` does it, and counts
+also dns.log and ssl.log. `sensor` takes the captures in pcaps/ or DIR, repeated as `speed.py` does it, and counts
 instructions where `perf` may. Each figure is measured against the others of the same run.
 """
 
@@ -139,7 +139,7 @@ def options() -> Iterator[tuple[str, bool]]:
                 yield name, default == "T"
 
 
-def sensor(packets: int, repeat: int) -> None:
+def sensor(packets: int, repeat: int, captures: Path) -> None:
     """Prints Zeek's CPU time over one capture without the package, with it, and with each option switched over."""
     zeek = shutil.which("zeek")
     if zeek is None:
@@ -147,7 +147,7 @@ def sensor(packets: int, repeat: int) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         work = Path(scratch)
         capture = work / "bench.pcap"
-        count = build(sorted((ROOT / "pcaps").glob("*.pcap.gz")), packets, capture)
+        count = build(sorted(captures.glob("*.pcap*")), packets, capture)
         plain = [zeek, "-C", "-r", str(capture), "Site::local_nets = {10.0.0.0/8}"]
         package = [*plain, str(SCRIPTS / "__load__.zeek")]
         variants = {"Zeek alone": plain, "with the package": package}
@@ -196,7 +196,8 @@ def main() -> None:
     f = figures.add_parser("sensor")
     f.add_argument("--packets", type=int, default=400_000)
     f.add_argument("--repeat", type=int, default=5)
-    f.set_defaults(show=lambda a: sensor(a.packets, a.repeat))
+    f.add_argument("--captures", type=Path, default=ROOT / "pcaps", help="a directory of captures to repeat")
+    f.set_defaults(show=lambda a: sensor(a.packets, a.repeat, a.captures))
     a = p.parse_args()
     show: Callable[[argparse.Namespace], None] = a.show
     show(a)
