@@ -103,6 +103,7 @@ def hunt(
     and InputError when no capture could be read; damage to some of them is told in `input.problems`.
     """
     from hopscope import dossier
+    from hopscope.sensor.ahead import Ahead
     from hopscope.summaries import Summaries
 
     loaded = config if isinstance(config, Config) else settings(config, local_nets)
@@ -110,8 +111,10 @@ def hunt(
         raise UsageError("local_nets: the settings given as config name the monitored networks already; set them there")
     count = InputCount()
     summaries = Summaries(loaded)
-    for batch in records(captures, config=loaded, sensor=sensor, count=count, progress=progress):
-        summaries.add(batch)
+    # read in a thread of its own: parsers and engine let go of Python's lock most of the time
+    with Ahead(records(captures, config=loaded, sensor=sensor, count=count, progress=progress)) as batches:
+        for batch in batches:
+            summaries.add(batch)
     window = dataclasses.replace(summaries.window(), lacks=count.lacks or frozenset())
     _note_unweighed(summaries.counts, loaded.window.hours, count)
     del summaries  # the hours behind the window are not needed again: half of a long hunt's memory
