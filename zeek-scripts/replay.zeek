@@ -3,7 +3,10 @@
 
 @load ./__load__
 
-# A replay takes the time it takes: sessions in TLS are followed for their replies.
+# A replay takes the time it takes.
+redef Hopscope::on_starts = T;
+redef Hopscope::session_payloads = 200;
+redef Hopscope::tls_fingerprints = T;
 redef Hopscope::tls_records = 200;
 
 # A stream without a filter writes nothing, and still raises its event, which records rest on.
