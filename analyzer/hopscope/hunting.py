@@ -116,7 +116,8 @@ def hunt(
         for batch in batches:
             summaries.add(batch)
     window = dataclasses.replace(summaries.window(), lacks=count.lacks or frozenset())
-    _note_unweighed(summaries.counts, loaded.window.hours, count)
+    for problem in unweighed(summaries.counts, summaries.counts.outside, loaded.window.hours).values():
+        count.note(problem)
     del summaries  # the hours behind the window are not needed again: half of a long hunt's memory
     return Findings(dossier.findings(window, loaded, told(count)), count)
 
@@ -193,20 +194,22 @@ def will_compile(sensor: str) -> bool:
     return bool(kept) and not any(Path(kept).rglob("*.nbc"))
 
 
-def _note_unweighed(counts: Counts, hours: int, count: InputCount) -> None:
-    """What was read and yet not weighed."""
-    if counts.outside:
-        count.note(
-            f"{counts.outside:,} records lie before the last {hours} hours and were not weighed; "
-            "set window.hours to weigh more"
-        )
-    if counts.duplicates:
-        count.note(f"{counts.duplicates:,} records came twice and were weighed once; was a capture given twice?")
-    if counts.dropped_legs:
-        count.note(
-            f"{counts.dropped_legs:,} connections through very busy hosts of ours were not matched as relays; "
-            "hunt in shorter captures to have them matched"
-        )
+def unweighed(counts: Counts, outside: int, hours: int) -> dict[str, str]:
+    """What was read and yet not weighed, a line for each reason; `outside` records lie before the window."""
+    lines = {
+        "outside": (
+            outside,
+            f"records lie before the last {hours} hours and were not weighed; set window.hours to weigh more, "
+            "or look whether a sensor's clock is ahead",
+        ),
+        "duplicates": (counts.duplicates, "records came twice and were weighed once; was an input given twice?"),
+        "dropped_legs": (
+            counts.dropped_legs,
+            "connections through very busy hosts of ours were not matched as relays; "
+            "hunt in shorter captures to have them matched",
+        ),
+    }
+    return {reason: f"{number:,} {line}" for reason, (number, line) in lines.items() if number}
 
 
 def told(count: InputCount) -> dict[str, object]:

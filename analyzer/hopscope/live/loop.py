@@ -13,9 +13,10 @@ import pyarrow.compute as pc
 
 from hopscope.config import Config
 from hopscope.findings import SEVERITIES, Finding
-from hopscope.hunting import Findings, told
+from hopscope.hunting import Findings, told, unweighed
 from hopscope.records import Batch, InputCount
 from hopscope.sources.live_source import LiveSource
+from hopscope.sources.telling import Telling
 
 POLL_S = 1.0  # how long a source is waited for at a time, so that a stop is heeded soon
 REST = 1.0  # a tick that took t seconds is followed by at least REST * t seconds of reading
@@ -42,6 +43,7 @@ class Loop:
         self.count = count
         self._source, self._config, self._clock = source, config, clock
         self._summaries = Summaries(config)
+        self._telling = Telling(count)
         self._told: dict[str, int] = {}  # finding -> the highest severity told of it
         self._changed = False  # records came since the last tick
 
@@ -67,6 +69,10 @@ class Loop:
 
         self._changed = False
         window = dataclasses.replace(self._summaries.window(), lacks=self.count.lacks or frozenset())
+        counts = self._summaries.counts
+        # what has grown old since it came is not worth a word, what was old when it came is
+        for reason, problem in unweighed(counts, counts.stale, self._config.window.hours).items():
+            self._telling.tell(reason, problem)
         found = Findings(dossier.findings(window, self._config, told(self.count)), self.count)
         arisen = tuple(f for f in found if SEVERITIES.index(f.severity) > self._told.get(f.id, -1))
         gone = len(self._told.keys() - {f.id for f in found})

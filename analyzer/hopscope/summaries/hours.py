@@ -36,6 +36,7 @@ class Counts:
     dns_queries: int = 0  # DNS queries condensed
     duplicates: int = 0  # records that had been condensed before
     late: int = 0  # of the condensed: their hour had closed before they came
+    stale: int = 0  # of the condensed: when they came, their hour lay before those that are held already
     expired: int = 0  # of the condensed: their hour lies before those that are held; known to `first_seen` alone
     forgotten: int = 0  # names and addresses dropped from `first_seen`, those not seen for longest
     outside: int = 0  # of the condensed: not in the window that was made last, the expired among them
@@ -81,6 +82,7 @@ class Summaries:
         )
         self._count(connections, queries)
         oldest = self._oldest()
+        self.counts.stale += sum(int((t["hour"].to_numpy() < oldest).sum()) for t in (connections, queries))
         if connections.num_rows:
             for hour, records in held.by_hour(connections, oldest).items():
                 self._hours.setdefault(hour, Hour()).add(records)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from hopscope import config, hunting
 from hopscope.findings import Finding
 from hopscope.live.loop import Loop
-from hopscope.records import Batch, InputCount
+from hopscope.records import TIME, Batch, InputCount
 
 TICK = 10.0
 
@@ -116,3 +119,16 @@ def test_ticks_come_when_they_are_due(pieces: list[Batch]) -> None:
     times = [at for at, _ in ticks]
     assert times[0] == pytest.approx(TICK, abs=1.1)
     assert all(later - earlier >= TICK - 0.01 for earlier, later in pairwise(times))
+
+
+def test_records_that_a_wrong_clock_pushes_out_are_told(pieces: list[Batch]) -> None:
+    ahead = pieces[0].connections.slice(0, 1)
+    later = pa.scalar(dt.timedelta(days=400))
+    for name in ("ts", "seg_end"):
+        at = ahead.schema.get_field_index(name)
+        ahead = ahead.set_column(at, ahead.schema.field(at), pc.add(ahead[name], later).cast(TIME))
+    none = pieces[0].dns_queries.slice(0, 0)
+    loop, _ = run([Batch(ahead.set_column(1, "uid", pa.array(["Cahead"])), none), *pieces], every=2.0, seconds=100.0)
+    [problem] = loop.count.problems or []
+    assert "records lie before the last 24 hours and were not weighed" in problem
+    assert "clock is ahead" in problem
