@@ -42,7 +42,7 @@ def page() -> Iterator[str]:
     yield ""
     yield "Written by `make docs` from `analyzer/hopscope/records.py`, which defines the records; change them there."
     yield ""
-    yield "`hopscope records CAPTURE` prints them as JSON Lines: `kind` is `connection` or `dns_query`, times are"
+    yield "`hopscope records INPUT` prints them as JSON Lines: `kind` is `connection` or `dns_query`, times are"
     yield "epoch seconds, what a source can't know is null. A connection that lives long is told in segments:"
     yield "totals run from its start, `seg_` fields are the segment's own, `final` marks the last one."
     yield ""

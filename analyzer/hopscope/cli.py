@@ -30,7 +30,7 @@ def commands() -> None:
     """Find external proxy hops (MITRE ATT&CK T1090.002) in network traffic, and explain them."""
 
 
-_captures = click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...")
+_captures = click.argument("captures", nargs=-1, required=True, metavar="INPUT...")
 _sensor = click.option(
     "--sensor",
     type=click.Choice(["auto", "builtin", "zeek"]),
@@ -59,10 +59,10 @@ def hunt(
     sensor: str,
     store_file: str | None,
 ) -> int:
-    """Hunt for proxy hops in captures.
+    """Hunt for proxy hops in captures and in Zeek's logs.
 
-    CAPTURE is a file (pcap or pcapng, plain, gzip or zstd), a directory, a pattern in quotes, or - for
-    standard input.
+    INPUT is a capture (pcap or pcapng), a log of Zeek's (TSV or JSON), a directory of either, a pattern in
+    quotes, or - for a capture on standard input; plain, gzip or zstd. All are weighed together.
     """
     from hopscope import hunting, store, terminal
 
@@ -118,7 +118,7 @@ def dissect(finding: str, pcap: str, connection: str | None, store_file: str | N
 @options.config_file
 @_sensor
 def records(captures: tuple[str, ...], local_nets: str | None, config_file: str | None, sensor: str) -> int:
-    """Print the records of captures as JSON Lines, one per connection (segment) and DNS query.
+    """Print the records of captures and Zeek's logs as JSON Lines, one per connection (segment) and DNS query.
 
     `docs/records.md` tells their fields; `kind` is connection or dns_query, times are epoch seconds.
     """

@@ -168,3 +168,20 @@ def test_what_a_client_gets_is_what_is_logged(tmp_path: Path, pcaps: Path) -> No
     ]
     assert sorted(streamed) == sorted(logged)
     assert streamed
+
+
+def settings() -> list[tuple[str, str]]:
+    """What a site can set: every option and redef-able constant, with the file that defines it."""
+    return [
+        (path.name, name)
+        for path in sorted(SCRIPTS.glob("*.zeek"))
+        for name in re.findall(r"^\t(?:option (\w+)|const (\w+) .*&redef;)", path.read_text(), re.MULTILINE)
+        for name in name
+        if name and name != "switches"
+    ]
+
+
+@pytest.mark.parametrize(("file", "name"), settings())
+def test_every_option_is_documented(file: str, name: str) -> None:
+    page = (ROOT / "docs" / "zeek.md").read_text(encoding="utf-8")
+    assert re.search(rf"`(Hopscope::)?{name}`", page), f"docs/zeek.md says nothing of {name} ({file})"
