@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from hopscope.errors import InputError
-from hopscope.records import CONNECTION_SCHEMA, DNS_QUERY_SCHEMA, InputCount
+from hopscope.records import CONNECTION_SCHEMA, DNS_QUERY_SCHEMA, TIME, InputCount
 from hopscope.sources import zeek_values
 from hopscope.sources.addresses import Networks
 from hopscope.sources.zeek_values import Marks
@@ -28,6 +28,8 @@ BAD_LINES_KEPT = 64  # lines with a wrong number of columns whose place is looke
 
 NEEDED_OF_CONNECTION = ("ts", "uid", "orig_h", "resp_h", "resp_p", "proto")
 NEEDED_OF_DNS = ("ts", "client", "resolver")
+SENSOR = "zeek"  # of records whose sensor has no name
+FILLED = {"sensor": SENSOR, "seg": 0, "final": True}  # and seg_end; see `whole`
 _ANYWHERE = Networks(())
 
 
@@ -65,7 +67,7 @@ def connections(
     where = place or Place("the stream", count)
     table = read(lines, columns, CONNECTION_SCHEMA, where, NEEDED_OF_CONNECTION, own_escapes=CONNECTION_SCHEMA.names)
     table = with_addresses(table, ("orig_h", "resp_h"), where, networks, ("local_orig", "local_resp"))
-    return one_batch(table)
+    return one_batch(whole(table))
 
 
 def dns_queries(
@@ -77,7 +79,32 @@ def dns_queries(
     """
     where = place or Place("the stream", count)
     table = read(lines, columns, DNS_QUERY_SCHEMA, where, NEEDED_OF_DNS, own_escapes=DNS_QUERY_SCHEMA.names)
-    return one_batch(with_addresses(table, ("client", "resolver"), where))
+    return one_batch(whole(with_addresses(table, ("client", "resolver"), where)))
+
+
+def whole(table: pa.Table) -> pa.Table:
+    """Records with what they can't do without, where their lines don't tell it.
+
+    A connection that doesn't say which of its segments it is counts as its only one, which ends when the
+    connection does; a record without a sensor is Zeek's.
+    """
+    names = table.schema.names
+    fills = {name: pa.scalar(value, table.schema.field(name).type) for name, value in FILLED.items() if name in names}
+    for name, column in fills.items():
+        if table[name].null_count:
+            at = names.index(name)
+            table = table.set_column(at, table.schema.field(at), pc.fill_null(table[name], column))
+    if "seg_end" in names and table["seg_end"].null_count:
+        at = names.index("seg_end")
+        end = pc.coalesce(table["seg_end"], end_of(table))
+        table = table.set_column(at, table.schema.field(at), end)
+    return table
+
+
+def end_of(connections: pa.Table) -> pa.ChunkedArray:
+    """When connections ended, by `ts` and `duration`; one of a single packet has no duration."""
+    micros = pc.round(pc.multiply(pc.max_element_wise(connections["duration"], 0.0), 1e6)).cast(pa.int64())
+    return pc.add(connections["ts"].cast(pa.int64()), micros).cast(TIME)
 
 
 def read(
@@ -102,8 +129,11 @@ def read(
     reader = _Reader(columns, wanted, there, own_escapes, marks, place)
     try:
         tables = [reader.quick(lines)]
-    except pa.ArrowInvalid:
-        tables = [reader.careful(stretch, at) for stretch, at in stretches(lines)]
+    except pa.ArrowException:
+        try:
+            tables = [reader.careful(stretch, at) for stretch, at in stretches(lines)]
+        except pa.ArrowException as e:
+            raise unreadable(place.name, e) from e
     table = pa.concat_tables(tables).combine_chunks() if len(tables) > 1 else tables[0]
     return with_values(table, needed, place)
 
@@ -115,6 +145,12 @@ def require(columns: Collection[str], needed: Sequence[str], name: str) -> None:
             raise InputError(
                 name, f"the log has no column {column}", "have Zeek write it again, or leave this log out of the hunt"
             )
+
+
+def unreadable(name: str, why: Exception) -> InputError:
+    """The error of lines that can't be read even one by one."""
+    problem = f"its lines can't be read ({str(why).splitlines()[0] if str(why) else type(why).__name__})"
+    return InputError(name, problem, "give the log as Zeek wrote it")
 
 
 def require_utf8(lines: bytes) -> None:

@@ -114,7 +114,7 @@ def _json_times(lines: bytes) -> Iterator[list[Any]]:
     for line in lines.splitlines():
         try:
             row = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):  # nested too deep
             continue
         if isinstance(row, dict):
             yield [row.get(name) for name in _TIMES]
@@ -132,10 +132,12 @@ def _seconds(value: Any) -> float:
         number = float(value)
         number = number / 1000 if number >= LATEST_S else number
         return number if 0 < number < LATEST_S else 0.0
+    except OverflowError:
+        return 0.0
     except (TypeError, ValueError):
         pass
     try:
         at = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+    except (TypeError, ValueError, OverflowError):
         return 0.0
-    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()

@@ -29,8 +29,9 @@ class Header:
         text = line.decode("utf-8", "replace").rstrip("\r\n")
         if text.startswith("#separator"):
             separator = _plain(text[len("#separator ") :])
-            # columns are told apart by one byte; a log that names another is refused line by line
-            return Header(marks=Marks(separator=separator if len(separator) == 1 and separator.isascii() else "\t"))
+            # columns are told apart by one byte, which ends no line; a log that names another is refused line by line
+            fits = len(separator) == 1 and separator.isascii() and separator not in "\r\n\0"
+            return Header(marks=Marks(separator=separator if fits else "\t"))
         key, _, value = text.partition(self.marks.separator)
         match key:
             case "#fields":

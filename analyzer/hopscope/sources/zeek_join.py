@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from hopscope.records import CONNECTION_SCHEMA, DNS_QUERY_SCHEMA, Batch, InputCount
 from hopscope.sources import zeek_logs
 from hopscope.sources.addresses import Networks
-from hopscope.sources.zeek_columns import one_batch, one_chunk, with_addresses
+from hopscope.sources.zeek_columns import FILLED, one_batch, one_chunk, with_addresses
 from hopscope.sources.zeek_memory import OpenRows, SideRows, Uids
 from hopscope.sources.zeek_rows import Rows
 
@@ -101,4 +101,4 @@ def tell_filled(columns: Mapping[str, set[str]], count: InputCount) -> None:
     if "conn" in columns:
         count.fills(zeek_logs.filled(columns)[0])
     if "hopscope" in columns:
-        count.fills(columns["hopscope"])
+        count.fills({*columns["hopscope"], *FILLED, "seg_end"})

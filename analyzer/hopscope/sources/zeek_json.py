@@ -45,9 +45,12 @@ def read(
         return wanted.empty_table()
     try:
         tables = [_quick(data, wanted, own_escapes)]
-    except pa.ArrowInvalid:
-        parts = zeek_columns.stretches(data)
-        tables = [_careful(part, wanted, own_escapes, place, at) for part, at in parts]
+    except pa.ArrowException:
+        try:
+            parts = zeek_columns.stretches(data)
+            tables = [_careful(part, wanted, own_escapes, place, at) for part, at in parts]
+        except pa.ArrowException as e:
+            raise zeek_columns.unreadable(place.name, e) from e
     table = pa.concat_tables(tables).combine_chunks() if len(tables) > 1 else tables[0]
     return zeek_columns.with_values(table, needed, place)
 
@@ -97,6 +100,7 @@ def _typed(column: pa.Array, kind: pa.DataType, escaped: bool, own_escapes: bool
     if pa.types.is_string(kind):
         return zeek_values.as_logged(column, own_escapes) if escaped else column
     if pa.types.is_list(kind):
+        zeek_values.require_sound(column)
         return _logged_lists(column, own_escapes) if escaped and pa.types.is_string(kind.value_type) else column
     return zeek_values.typed(column, kind, _LISTS, False, False)
 

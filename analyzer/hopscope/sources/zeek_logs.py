@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from hopscope.records import CONNECTION_SCHEMA, COUNT, DNS_QUERY_SCHEMA, FLAG, SECONDS, TEXT, TEXTS, TIME
 from hopscope.sources.addresses import Networks
-from hopscope.sources.zeek_columns import Place, one_chunk, with_addresses
+from hopscope.sources.zeek_columns import SENSOR, Place, end_of, one_chunk, with_addresses
 
 _PORT = pa.int32()
 _ENDS = [("id.orig_h", TEXT), ("id.orig_p", _PORT), ("id.resp_h", TEXT), ("id.resp_p", _PORT)]
@@ -59,8 +59,6 @@ SIDES = ("ssl", "x509", "http", "ssh", "socks")  # what they tell belongs to con
 # text that escapes bytes by itself, before Zeek logs it
 OWN_ESCAPES = frozenset(("certificate.subject", "certificate.issuer", "subject", "issuer", "issuer_subject"))
 
-SENSOR = "zeek"
-
 # the rows of a side log that belong to keys, in their order; None when it has none for any of them
 Found = Callable[[str, pa.Array], pa.Table | None]
 
@@ -84,14 +82,13 @@ def connections(conn: pa.Table, found: Found, networks: Networks, place: Place) 
         for field, (log, column) in _COPIED.items()
         if log == "conn" or len(rows[log])
     }
-    ends = pc.add(told["ts"].cast(pa.int64()), _micros(told["duration"]))
     made = {
         "sensor": pa.repeat(SENSOR, len(conn)),
         "local_orig": one_chunk(conn["local_orig"]),
         "local_resp": one_chunk(conn["local_resp"]),
         "tunnel_parents": _none_for_empty(told["tunnel_parents"]),
         "seg": pa.repeat(pa.scalar(0, pa.int32()), len(conn)),
-        "seg_end": ends.cast(TIME),
+        "seg_end": one_chunk(end_of(conn)),
         "final": pa.repeat(True, len(conn)),
         **_certificate(rows["ssl"], rows["x509"]),
         **_proxying(rows["http"], rows["socks"]),
@@ -153,11 +150,6 @@ def _records(schema: pa.Schema, known: Mapping[str, Any], rows: int) -> pa.Recor
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def _micros(seconds: pa.Array) -> pa.Array:
-    """Durations in microseconds; 0 where there is none, as of a single packet."""
-    return pc.fill_null(pc.round(pc.multiply(seconds, 1e6)).cast(pa.int64()), 0)
-
-
 def _none_for_empty(lists: pa.Array) -> pa.Array:
     """Older versions write an empty set where there is no tunnel."""
     if lists.null_count == len(lists):
@@ -195,6 +187,11 @@ def _certificate(ssl: pa.Table, x509: pa.Table) -> dict[str, pa.Array]:
     }
 
 
+def _target(uri: pa.Array) -> pa.Array:
+    """Host and port that a CONNECT names; clients that send more than one word behind it are seen."""
+    return pc.replace_substring_regex(uri, "(?s) .*", "")
+
+
 def _proxying(http: pa.Table, socks: pa.Table) -> dict[str, pa.Array]:
     """What the client asked a proxy for: SOCKS as its own log tells it, else an HTTP CONNECT."""
     asked: dict[str, pa.Array] = {}
@@ -203,7 +200,7 @@ def _proxying(http: pa.Table, socks: pa.Table) -> dict[str, pa.Array]:
         granted = pc.and_(pc.greater_equal(status, 200), pc.less(status, 300))
         asked = {
             "proxy_protocol": pc.if_else(connect, "http-connect", pa.scalar(None, TEXT)),
-            "proxy_target": pc.if_else(connect, one_chunk(http["uri"]), pa.scalar(None, TEXT)),
+            "proxy_target": pc.if_else(connect, _target(one_chunk(http["uri"])), pa.scalar(None, TEXT)),
             "proxy_accepted": pc.if_else(connect, granted, pa.scalar(None, FLAG)),
         }
     if len(socks):

@@ -69,10 +69,10 @@ def _rows(log: str, is_open: bool, lines: Lines) -> Rows:
     own = schema.names if log in OWN else OWN_ESCAPES
     if lines.header is None:
         table = zeek_json.read(lines.data, schema, lines.place, needed, own)
-        return Rows(log, is_open, table, lines.place, schema.names)
+        return Rows(log, is_open, zeek_columns.whole(table) if log in OWN else table, lines.place, schema.names)
     columns = lines.header.columns
     table = zeek_columns.read(lines.data, columns, schema, lines.place, needed, own, lines.header.marks)
-    return Rows(log, is_open, table, lines.place, columns)
+    return Rows(log, is_open, zeek_columns.whole(table) if log in OWN else table, lines.place, columns)
 
 
 @dataclass

@@ -15,6 +15,9 @@ from hopscope.records import TIME
 PORTS = 65535
 LATEST_S = 1e11  # seconds; a greater number of a time is in milliseconds
 LATEST_MS = 1e14
+LATEST = pa.scalar(int(LATEST_S * 1e6), pa.int64()).cast(TIME)
+MOST_COUNTED = 1 << 53  # beyond, a count isn't exact as a float, and is nonsense anyway
+MOST_SECONDS = LATEST_S  # of any number that isn't a count: with a time it makes a time
 
 _NUMBER = r"-?[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]{1,2})?"
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?"
@@ -49,7 +52,9 @@ def typed(column: pa.Array, kind: pa.DataType, marks: Marks, escaped: bool, own_
     if kind == TIME:
         return _times(column)
     if pa.types.is_list(kind):
-        return _lists(column, kind, marks, escaped, own_escapes)
+        made = _lists(column, kind, marks, escaped, own_escapes)
+        require_sound(made)
+        return made
     if pa.types.is_string(kind):
         return _text(column, marks, own_escapes) if escaped else column
     if not _within(column, kind):
@@ -70,13 +75,35 @@ def careful(column: pa.Array, kind: pa.DataType, marks: Marks, own_escapes: bool
     if not pa.types.is_list(kind):
         if pa.types.is_integer(kind):
             fitting = pc.replace_substring_regex(fitting, r"\.0*$", "").cast(pa.int64())
-            within = pc.fill_null(pc.less_equal(fitting, PORTS), True) if kind == pa.int32() else fits
+            most = PORTS if kind == pa.int32() else MOST_COUNTED
+            within = pc.fill_null(pc.less_equal(fitting, most), True)
         else:
             fitting = fitting.cast(kind)
-            within = pc.fill_null(pc.is_finite(fitting), True)
+            within = _within_seconds(fitting)
         fits = pc.and_(fits, within)
         return pc.if_else(fits, fitting, None).cast(kind), fits
-    return typed(fitting, kind, marks, True, own_escapes), fits
+    made = _lists(fitting, kind, marks, True, own_escapes)
+    within = _sound(made)
+    return pc.if_else(within, made, None), pc.and_(fits, within)
+
+
+def require_sound(lists: pa.Array) -> None:
+    """Raise pa.ArrowInvalid when a number in one of the lists is out of range."""
+    if pa.types.is_floating(lists.type.value_type) and not pc.all(_within_seconds(lists.values)).as_py():
+        raise pa.ArrowInvalid("a number in a list is out of range")
+
+
+def _sound(lists: pa.Array) -> pa.Array:
+    """In which of the lists every number is in range."""
+    if not pa.types.is_floating(lists.type.value_type):
+        return pa.array(np.ones(len(lists), bool))
+    sound = _within_seconds(lists.values).to_numpy(zero_copy_only=False)
+    odd = np.concatenate([[0], np.cumsum(~sound)])[lists.offsets.to_numpy()]
+    return pa.array(odd[1:] == odd[:-1])
+
+
+def _within_seconds(numbers: pa.Array) -> pa.Array:
+    return pc.fill_null(pc.less_equal(pc.abs(numbers), MOST_SECONDS), True)
 
 
 _TRUE = pa.array(["T", "true", "1"])
@@ -104,7 +131,9 @@ def any_times(column: pa.Array) -> tuple[pa.Array, pa.Array]:
     at = pa.nulls(len(column), TIME) if seconds.null_count == len(column) else _times(seconds)
     dated = pc.fill_null(pc.match_substring_regex(column, f"^{_DATE}(Z|[-+][0-9]{{2}}:?[0-9]{{2}})?$"), False)
     if pc.any(dated).as_py():
-        at = pc.coalesce(at, _dates(pc.if_else(dated, column, none)))
+        dates = _dates(pc.if_else(dated, column, none))
+        in_range = pc.and_(pc.greater_equal(dates.cast(pa.int64()), 0), pc.less(dates, LATEST))
+        at = pc.coalesce(at, pc.if_else(in_range, dates, None))
     return at, pc.or_(pc.is_valid(at), pc.is_null(column))
 
 
@@ -142,9 +171,10 @@ def as_logged(column: pa.Array, own_escapes: bool) -> pa.Array:
 def _within(column: pa.Array, kind: pa.DataType) -> bool:
     if pa.types.is_integer(kind):
         extremes = pc.min_max(column)
-        return bool(extremes["min"].as_py() >= 0 and (kind != pa.int32() or extremes["max"].as_py() <= PORTS))
+        most = PORTS if kind == pa.int32() else MOST_COUNTED
+        return bool(extremes["min"].as_py() >= 0 and extremes["max"].as_py() <= most)
     if pa.types.is_floating(kind):
-        return bool(pc.all(pc.is_finite(column)).as_py())
+        return bool(pc.all(_within_seconds(column)).as_py())
     return True
 
 

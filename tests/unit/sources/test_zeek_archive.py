@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import zstandard
 from hypothesis import HealthCheck, given, settings
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from hopscope.errors import InputError
 from hopscope.records import CONNECTION_SCHEMA, DNS_QUERY_SCHEMA, Batch, InputCount
-from hopscope.sources import zeek_archive, zeek_memory, zeek_rows
+from hopscope.sources import zeek_archive, zeek_columns, zeek_memory, zeek_rows
 from hopscope.sources.capture import find
 from hopscope.sources.zeek_files import LogArchive
 from support import zeek_text
@@ -56,7 +57,8 @@ X509 = [
     {"ts": T, "fingerprint": fp, "certificate.subject": f"CN={fp}", "certificate.issuer": "CN=aa"}
     for fp in ("aa", "bb")
 ]
-HTTP = [side("C2", T, method="CONNECT", host="c2.example", uri="c2.example:443", user_agent="curl/8", status_code=200),
+HTTP = [side("C2", T, method="CONNECT", host="c2.example", uri="c2.example:443 /", user_agent="curl/8",
+             status_code=200),
         side("C2", T + 1, method="GET", host="later.example", status_code=404)]  # fmt: skip
 SSH = side("C3", T, client="SSH-2.0-a", server="SSH-2.0-b")
 SOCKS = side("C4", T, version=5, status="succeeded", **{"request.name": "far.example"}, request_p=8443)
@@ -474,3 +476,63 @@ def test_times_are_utc_whatever_the_zone_of_the_log(tmp_path: Path) -> None:
     row = conn("C1", T) | {"ts": "2023-11-14T23:13:20.5+01:00"}
     write(tmp_path, conn=as_json([row, row | {"uid": "C2", "ts": "2023-11-14T22:13:20.500000999Z"}]))
     assert [r["ts"] for r in connections(tmp_path)] == [datetime(2023, 11, 14, 22, 13, 20, 500000, UTC)] * 2
+
+
+@pytest.mark.parametrize("form", ["tsv", "json"])
+def test_own_rows_without_their_segment_are_told_whole(tmp_path: Path, form: str) -> None:
+    gone = ("seg", "seg_end", "final", "sensor")
+    row = {name: value for name, value in hopscope("C1", T, duration=2.5).items() if name not in gone}
+    columns = tuple(name for name in zeek_text.COLUMNS["hopscope"] if name not in gone)
+    write(tmp_path, hopscope=tsv("hopscope", [row], columns) if form == "tsv" else as_json([row]))
+    count = InputCount()
+    [made] = connections(tmp_path, count=count)
+    assert (made["seg"], made["seg_end"].timestamp(), made["final"], made["sensor"]) == (0, T + 2.5, True, "zeek")
+    assert count.lacks == set()
+
+
+@pytest.mark.parametrize("form", ["tsv", "json"])
+def test_counts_that_are_nonsense_are_refused(tmp_path: Path, form: str) -> None:
+    rows = [conn("C1", T), conn("C2", T, orig_bytes=99_999_999_999_999_999), conn("C3", T, duration=1e12)]
+    write(tmp_path, conn=tsv("conn", rows) if form == "tsv" else as_json(rows))
+    count = InputCount()
+    assert [row["uid"] for row in connections(tmp_path, count=count)] == ["C1"]
+    assert count.refused == 2
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"ts":' + b"1" * 400 + b"}\n",
+        b'{"x":' + b"[" * 6000 + b"]" * 6000 + b"}\n",
+        b'{"ts":"0001-01-01T00:00:00+23:59"}\n',
+    ],
+    ids=["long", "deep", "early"],
+)
+def test_an_odd_first_line_of_json_takes_nothing_along(tmp_path: Path, line: bytes) -> None:
+    write(tmp_path, conn=line + as_json([conn("C1", T)]), dns=as_json([DNS]))
+    count = InputCount()
+    assert [row["uid"] for row in connections(tmp_path, count=count)] == ["C1"]
+    assert count.refused == 1
+    assert [row["uid"] for row in queries(tmp_path)] == ["D1"]
+
+
+@pytest.mark.parametrize("mark", [b"\\x0d", b"\\x0a", b"\\x00"])
+def test_a_separator_that_ends_lines_takes_no_other_log_along(tmp_path: Path, mark: bytes) -> None:
+    write(tmp_path, conn=tsv("conn", [conn("C1", T)]), dns=tsv("dns", [DNS]).replace(b"\\x09", mark))
+    assert [row["uid"] for row in connections(tmp_path)] == ["C1"]
+    assert [row["uid"] for row in queries(tmp_path)] == ["D1"]
+
+
+def test_lines_that_even_with_care_can_not_be_read_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise pa.ArrowInvalid("no such thing")
+
+    monkeypatch.setattr(zeek_columns._Reader, "quick", fail)
+    monkeypatch.setattr(zeek_columns._Reader, "careful", fail)
+    write(tmp_path, conn=tsv("conn", [conn("C1", T)]), dns=as_json([DNS]))
+    count = InputCount()
+    assert [row["uid"] for row in queries(tmp_path, count=count)] == ["D1"]
+    assert (
+        "conn.log: its lines can't be read (no such thing); give the log as Zeek wrote it"
+        in (count.problems or [""])[0]
+    )

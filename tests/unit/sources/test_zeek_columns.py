@@ -50,6 +50,21 @@ def test_columns_go_by_name() -> None:
     assert (short["user_agent"], short["orig_p"], short["uid"]) == (None, None, "C1")
 
 
+@pytest.mark.parametrize("gone", [("seg", "seg_end", "final", "sensor"), ("seg_end",), ("seg_end", "duration")])
+@pytest.mark.parametrize("unset", [False, True])
+def test_what_no_record_can_lack_is_filled(gone: tuple[str, ...], unset: bool) -> None:
+    row = hopscope("C1", 1700000000.0, duration=2.5, seg=3, final=False)
+    if unset:
+        made = read([row | dict.fromkeys(gone), row | {"uid": "C2"}])[0]
+    else:
+        [made] = read([row], tuple(n for n in NAMES if n not in gone))
+    end = 1700000000.0 if "duration" in gone else 1700000002.5
+    assert made["seg_end"].timestamp() == end
+    assert (made["seg"], made["final"], made["sensor"]) == (
+        (0, True, "zeek") if "seg" in gone else (3, False, "worker-1")
+    )
+
+
 @pytest.mark.parametrize("name", zeek_columns.NEEDED_OF_CONNECTION)
 def test_a_missing_column_that_every_record_needs_is_named(name: str) -> None:
     with pytest.raises(InputError, match=f"no column {name};"):
@@ -65,6 +80,13 @@ def test_a_missing_column_that_every_record_needs_is_named(name: str) -> None:
         ({"resp_h": "host.example"}, "address"),
         ({"orig_bytes": "many"}, "orig_bytes"),
         ({"orig_bytes": -1}, "orig_bytes"),
+        ({"orig_bytes": (1 << 53) + 1}, "orig_bytes"),
+        ({"replies": 10**18 - 1}, "replies"),
+        ({"duration": "1e30"}, "duration"),
+        ({"on_starts": ["0.5", "1e30"]}, "on_starts"),
+        ({"on_starts": ["0.5", "inf"]}, "on_starts"),
+        ({"seg_end": "9999-12-31T23:59:59Z"}, "seg_end"),
+        ({"ts": "1969-12-31T23:59:59Z"}, r"\(ts\)"),
         ({"resp_p": 65536}, "resp_p"),
         ({"final": "yes"}, "final"),
         ({"tcp_rtt": "inf"}, "tcp_rtt"),
@@ -190,7 +212,7 @@ _TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), m
 _SECONDS = st.integers(0, 10**9).map(lambda micros: micros / 1e6)
 _BY_TYPE: dict[str, st.SearchStrategy[Any]] = {
     "string": _TEXT,
-    "int64": st.integers(0, 10**17),
+    "int64": st.integers(0, 1 << 53),
     "int32": st.integers(0, 65535),
     "bool": st.booleans(),
     "double": _SECONDS,
@@ -214,8 +236,11 @@ def _records(fields: Any, needed: tuple[str, ...]) -> st.SearchStrategy[list[dic
 @settings(max_examples=60, deadline=None)
 @given(
     st.one_of(
-        st.tuples(st.just("hopscope"), _records(CONNECTION, zeek_columns.NEEDED_OF_CONNECTION)),
-        st.tuples(st.just("hopscope_dns"), _records(DNS_QUERY, zeek_columns.NEEDED_OF_DNS)),
+        st.tuples(
+            st.just("hopscope"),
+            _records(CONNECTION, (*zeek_columns.NEEDED_OF_CONNECTION, *zeek_columns.FILLED, "seg_end")),
+        ),
+        st.tuples(st.just("hopscope_dns"), _records(DNS_QUERY, (*zeek_columns.NEEDED_OF_DNS, "sensor"))),
     ),
     st.randoms(),
 )

@@ -44,7 +44,18 @@ def test_a_header_is_taken_line_by_line_and_begun_anew() -> None:
     assert header.then(b"#separator ,\n") == Header(marks=Marks(separator=","))
 
 
-@pytest.mark.parametrize("line", [b"#separator \n", b"#separator\n", b"#separator \\x09\\x09\n", b"#separator \xff\n"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"#separator \n",
+        b"#separator\n",
+        b"#separator \\x09\\x09\n",
+        b"#separator \xff\n",
+        b"#separator \\x0d\n",
+        b"#separator \\x0a\n",
+        b"#separator \\x00\n",
+    ],
+)
 def test_a_separator_that_is_none_leaves_the_usual_one(line: bytes) -> None:
     assert Header().then(line).then(b"#fields\tts\tuid\n") == Header(("ts", "uid"))
     assert Header().then(line).then(b"#set_separator\t\n").marks == Marks()
