@@ -107,6 +107,13 @@ def decode(frame: bytes | str) -> Message:
         return Refusal("a value that its type can't have")
     except RecursionError:
         return Refusal("nested too deeply")
+    except Exception as e:  # one frame must not end what is to stay for months
+        return unexpected(e)
+
+
+def unexpected(error: Exception) -> Refusal:
+    """A message over which hopscope itself failed."""
+    return Refusal(f"{type(error).__name__}: an error of hopscope's")
 
 
 def record_lines(args: Sequence[Any]) -> RecordLines:
@@ -237,7 +244,8 @@ def _network_time(metadata: list[Value]) -> Timestamp | None:
 
 # --- repair
 
-_JSON_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+# a text that nothing closes is taken to the end: were it let go, each quote in it would begin a search to the end
+_JSON_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _ODD = re.compile(rb'\\(?:["\\/bfnrtu]|(.))|([\x00-\x1f])', re.DOTALL)
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")
 

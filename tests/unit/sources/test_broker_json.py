@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hopscope.sources import broker_json
 from hopscope.sources.broker_json import (
     Ack,
     Event,
@@ -254,3 +255,17 @@ def test_no_json_raises(value: Any) -> None:
     decode(json.dumps(event([value])))
     decode(json.dumps(event([value], name="Hopscope::batch")))
     decode(json.dumps({"type": "data-message", "topic": "/t", "data": value}))
+
+
+@pytest.mark.parametrize("end", [b"", b"\\", b"\x00"])
+def test_a_text_that_nothing_closes_is_refused_and_not_searched_again_from_each_quote_in_it(end: bytes) -> None:
+    """A megabyte of these would otherwise take an hour."""
+    assert decode(b'{"type":"' + b'\\"' * (1 << 19) + end) == Refusal("not JSON")
+
+
+def test_a_frame_over_which_the_decoder_fails_is_refused_by_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(raw: bytes) -> None:
+        raise AttributeError(raw)
+
+    monkeypatch.setattr(broker_json, "_repaired", fail)
+    assert decode(b"{") == Refusal("AttributeError: an error of hopscope's")
