@@ -7,11 +7,13 @@ from collections import deque
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+ITEM_BYTES = 200  # what an item takes beside its payload, about
 TAKE_BYTES = 32 << 20  # what is handed out at a time, so that a tick is never far
 
 
 class Inbox(Generic[T]):
-    """A queue of items with their sizes. What doesn't fit is dropped and counted in `lost`."""
+    """A queue of items with their sizes, to which each adds what it takes itself. What doesn't fit is dropped
+    and counted in `lost`."""
 
     def __init__(self, most_bytes: int) -> None:
         self._most = most_bytes
@@ -23,7 +25,10 @@ class Inbox(Generic[T]):
 
     def put(self, item: T, size: int) -> None:
         """Add an item, or drop it where there is no room."""
+        size += ITEM_BYTES
         with self._came:
+            if self._closed:
+                return
             if self.bytes + size > self._most:
                 self.lost += 1
                 return
@@ -46,7 +51,7 @@ class Inbox(Generic[T]):
             return out
 
     def close(self) -> None:
-        """Wake who waits; what has come can still be taken."""
+        """Wake who waits. What has come can still be taken; what comes from now on came too late to count."""
         with self._came:
             self._closed = True
             self._came.notify_all()
