@@ -6,6 +6,9 @@ from bisect import bisect_right
 from math import ceil
 
 MOST_HOLES = 4096  # ranges of settled missing batches that are still waited for; the oldest are given up
+MOST_JUMP = 1 << 20  # batches that can be lost in a row; more is a number that was not counted up to
+MOST_COUNTED = 1 << 32  # the same where the sender's own counters say so: days of it
+MOST_RECORDS = 1 << 20  # in a batch
 MOST_UNSETTLED = 1 << 16  # batches whose sizes are kept until the sender's next counters
 
 
@@ -14,7 +17,8 @@ class Sequence:
 
     A reader that joins late begins with the first batch or counters that it sees; with `from_start`
     everything from number 0 on is due. How many records the lost batches held is known exactly once the
-    sender's counters enclose them; before that they are taken to be of the usual size.
+    sender's counters enclose them; before that they are taken to be of the usual size. A batch far beyond
+    what is due is none of the series, unless the next ones go on from it: then the series begins anew there.
     """
 
     def __init__(self, from_start: bool) -> None:
@@ -22,6 +26,7 @@ class Sequence:
         self._next = 0
         self._from: list[int] = []  # holes: batches from _from[i] up to _to[i] did not come
         self._to: list[int] = []
+        self._holes = self._open = 0  # batches in the holes, and those of them from `_settled_to` on
         self._given_up = 0  # missing batches that no hole tells of any more
         self._settled_to = 0  # up to this batch `_settled` tells the missing records
         self._settled = 0
@@ -29,12 +34,21 @@ class Sequence:
         self._sizes: dict[int, int] = {}  # records of the batches from there on
         self._batches = self._records = 0
         self._exact = True
+        self._stray: int | None = None  # what would follow a batch that was far beyond what was due
+        self.strays = 0  # batches and counters far beyond what was due
         self.came_late = 0  # batches that were missing for a while
 
     def came(self, number: int, records: int) -> bool:
         """Note a batch. False when it came before: then it must not be used again."""
         if self._first is None:
             self._begin(number, 0 if number == 0 else None)
+        if number - self._next > MOST_JUMP:
+            if self._stray is None or not 0 <= number - self._stray <= MOST_JUMP:
+                again = self._stray == number + 1
+                self.strays += not again
+                self._stray = number + 1
+                return not again
+            self._begin_anew(number)
         if number >= self._next:
             self._lose(number)
             self._next = number + 1
@@ -52,24 +66,30 @@ class Sequence:
         """Take in the sender's own: it has sent so many batches with so many records."""
         if self._first is None:
             self._begin(batches, records)
+        elif batches - self._next > MOST_COUNTED:
+            self.strays += 1
         elif batches >= self._settled_to:  # else overtaken by later ones
             self._lose(batches)
             self._settle(batches, records)
+        elif self._settled_to - batches > MOST_JUMP:  # it was not this sender that the series began with
+            self.strays += 1
+            self._begin_anew(batches)
+            self._sent = records
 
     @property
     def missing(self) -> int:
         """Records that were sent and did not come; an estimate unless `exact`."""
-        return self._settled + self._usual(self._lost_from(self._settled_to))
+        return self._settled + self._usual(self._open)
 
     @property
     def missing_batches(self) -> int:
         """Batches that were sent and did not come."""
-        return self._given_up + self._lost_from(0)
+        return self._given_up + self._holes
 
     @property
     def exact(self) -> bool:
         """`missing` rests on the sender's own counters."""
-        return self._exact and not self._lost_from(self._settled_to)
+        return self._exact and not self._open
 
     def _begin(self, batch: int, sent: int | None) -> None:
         self._first = self._next = self._settled_to = batch
@@ -78,11 +98,16 @@ class Sequence:
     def _usual(self, batches: int) -> int:
         return ceil(batches * max(1.0, self._records / self._batches)) if self._batches else batches
 
-    def _lost_from(self, low: int, high: int | None = None) -> int:
-        """Missing batches from low up to high, or to the end."""
+    def _begin_anew(self, number: int) -> None:
+        """What was missing stays so; how many were lost on the way here nobody knows."""
+        self._settle(self._next, None)
+        self._begin(number, None)
+        self._exact, self._stray = False, None
+        self._open, self._sizes = 0, {}
+
+    def _lost_between(self, low: int, high: int) -> int:
+        """Missing batches from low up to high."""
         holes = zip(self._from, self._to, strict=True)
-        if high is None:
-            return sum(b - max(a, low) for a, b in holes if b > low)
         return sum(min(b, high) - max(a, low) for a, b in holes if b > low and a < high)
 
     def _lose(self, number: int) -> None:
@@ -90,6 +115,8 @@ class Sequence:
         if number > self._next:
             self._from.append(self._next)
             self._to.append(number)
+            self._holes += number - self._next
+            self._open += number - self._next
             self._next = number
 
     def _find(self, number: int, records: int) -> bool:
@@ -100,22 +127,29 @@ class Sequence:
         parts = [(a, b) for a, b in ((self._from[i], number), (number + 1, self._to[i])) if a < b]
         self._from[i : i + 1] = [a for a, _ in parts]
         self._to[i : i + 1] = [b for _, b in parts]
+        self._holes -= 1
         if number < self._settled_to:
             self._settled = max(0, self._settled - records)
+        else:
+            self._open -= 1
         self.came_late += 1
         return True
 
     def _settle(self, batch: int, sent: int | None) -> None:
         """Count what is missing before this batch for good; `sent` records were sent up to there, None if unknown."""
-        lost = self._lost_from(self._settled_to, batch)
+        lost = self._lost_between(self._settled_to, batch)
         if lost:
             got = sum(size for number, size in self._sizes.items() if number < batch)
             gap = sent - self._sent - got if sent is not None and self._sent is not None else -1
-            self._exact = self._exact and gap >= 0
-            self._settled += gap if gap >= 0 else self._usual(lost)
+            known = 0 <= gap <= lost * MOST_RECORDS
+            self._exact = self._exact and known
+            self._settled += gap if known else self._usual(lost)
+            self._open -= lost
         self._settled_to, self._sent = batch, sent
         self._sizes = {number: size for number, size in self._sizes.items() if number >= batch}
         beyond = bisect_right(self._to, batch) - MOST_HOLES
         if beyond > 0:
-            self._given_up += sum(self._to[:beyond]) - sum(self._from[:beyond])
+            gone = sum(self._to[:beyond]) - sum(self._from[:beyond])
+            self._given_up += gone
+            self._holes -= gone
             del self._from[:beyond], self._to[:beyond]

@@ -14,6 +14,7 @@ from hopscope.sources.telling import Telling
 
 MOST_NODES = 1024  # nodes whose batches are followed; of more, nothing is known to be missing
 BOOTS_KEPT = 4  # starts of a node whose late batches are still told apart
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 KINDS = {"connection": "connection records", "dns_query": "DNS records"}
 
 
@@ -165,6 +166,13 @@ class Nodes:
                 series = [s for (_, k), s in node.series.items() if k == kind]
                 missing = sum(s.missing for s in series) + node.gone.get(kind, 0)
                 batches = sum(s.missing_batches for s in series)
+                strays = sum(s.strays for s in series)
+                if strays:
+                    self._tell(
+                        ("strays", name, kind),
+                        f"{named(name)}: {strays:,} times {what} were numbered far beyond what was due; somebody else "
+                        "sends under the node's name, or more was lost than can be told",
+                    )
                 exact = all(s.exact for s in series)
                 if missing:
                     line = f"{'' if exact else 'about '}{missing:,} {what} were sent and never came"
@@ -242,4 +250,7 @@ def _time(value: Any) -> datetime.datetime | None:
     """A network time; None before the first packet, which Zeek calls 1970."""
     if not isinstance(value, Timestamp) or value.ns <= 0:
         return None
-    return datetime.datetime.fromtimestamp(value.ns / 1e9, datetime.UTC)
+    try:
+        return _EPOCH + datetime.timedelta(microseconds=value.ns // 1000)
+    except OverflowError:  # after the year 9999
+        return None
