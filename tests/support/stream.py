@@ -11,6 +11,7 @@ from hopscope.sources.zeek_stream import HEARTBEAT, HELLO, TOPIC, schema_hash
 
 CONNECTIONS = tuple(CONNECTION_SCHEMA.names)
 QUERIES = tuple(DNS_QUERY_SCHEMA.names)
+NOW = 1700100000.0  # the nodes' network time: after what is made up here
 NODE, BOOT = "worker-1", "Hboot1"
 
 
@@ -54,15 +55,16 @@ def batch(
 
 
 def hello(
-    *, node: str = NODE, boot: str = BOOT, protocol: int = 1, columns: Sequence[str] = CONNECTIONS, hashed: str = ""
-) -> Event:
+    *, node: str = NODE, boot: str = BOOT, protocol: int = 1, columns: Sequence[str] = CONNECTIONS, hashed: str = "",
+    now: float = NOW,
+) -> Event:  # fmt: skip
     """A node's introduction, with the columns of connections and of queries."""
     schemas: tuple[Value, ...] = (
         ("connection", hashed or schema_hash("connection", columns), tuple(columns)),
         ("dns_query", schema_hash("dns_query", QUERIES), QUERIES),
     )
-    now = Timestamp(1700000000 * 10**9)
-    return Event(TOPIC, HELLO, ((Count(protocol), node, boot, "8.0.10", "0.1.0", now, schemas),))
+    at = Timestamp(int(now * 10**9))
+    return Event(TOPIC, HELLO, ((Count(protocol), node, boot, "8.0.10", "0.1.0", at, schemas),))
 
 
 def heartbeat(
@@ -75,11 +77,12 @@ def heartbeat(
     unsent: int = 0,
     received: int = 0,
     dropped: int = 0,
+    now: float = NOW,
 ) -> Event:
     """A node's counters of one kind and its packets."""
     counters: tuple[Value, ...] = ((kind, Count(records), Count(batches), Count(unsent)),)
-    now = Timestamp(1700000010 * 10**9)
-    return Event(TOPIC, HEARTBEAT, ((node, boot, now, counters, Count(received), Count(dropped), Count(0)),))
+    at = Timestamp(int(now * 10**9))
+    return Event(TOPIC, HEARTBEAT, ((node, boot, at, counters, Count(received), Count(dropped), Count(0)),))
 
 
 def frame(message: Event | RecordLines) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,8 +17,9 @@ import pyarrow as pa
 from hopscope.errors import InputError
 from hopscope.records import CONNECTION_SCHEMA, DNS_QUERY_SCHEMA, Batch, InputCount
 from hopscope.sources import zeek_columns
-from hopscope.sources.broker_json import Event, Message, RecordLines, Refusal, ServerError
+from hopscope.sources.broker_json import Event, Message, RecordLines, Refusal, ServerError, unexpected
 from hopscope.sources.telling import Telling
+from hopscope.sources.zeek_horizon import Horizon
 from hopscope.sources.zeek_nodes import Heartbeat, Hello, Nodes, NodeStatus, named
 
 if TYPE_CHECKING:
@@ -30,10 +31,12 @@ PROTOCOL = 1
 GATHER_BYTES = 16 << 20  # lines that are turned into columns at once
 HELD_BYTES = 64 << 20  # lines that wait for a hello to name their columns
 MOST_SCHEMAS = 256
+MOST_LINES = 1 << 26  # in a batch: no frame is longer, in bytes
 MOST_PROBLEMS = 1024  # told apart
 
 _SCHEMAS = {"connection": CONNECTION_SCHEMA, "dns_query": DNS_QUERY_SCHEMA}
 _NO_CONNECTIONS = pa.RecordBatch.from_pylist([], CONNECTION_SCHEMA)
+Read = Callable[[str, Sequence[str], list[RecordLines]], list[pa.RecordBatch]]
 _NO_QUERIES = pa.RecordBatch.from_pylist([], DNS_QUERY_SCHEMA)
 
 
@@ -44,8 +47,8 @@ def schema_hash(kind: str, columns: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class StreamStatus:
-    """What came so far. `held` are records that wait for the names of their columns, `refused` frames and
-    lines that could not be understood."""
+    """What came so far. `held` are records that wait for the names of their columns or for their node's clock,
+    `refused` frames and lines that could not be understood."""
 
     nodes: tuple[NodeStatus, ...]
     records: int
@@ -67,6 +70,7 @@ class ZeekStream:
         self._count, self._networks = count, networks
         self.telling = Telling(count)  # for what else is to be told of the line
         self._nodes = Nodes(self.telling)
+        self._horizon = Horizon()
         self._place = zeek_columns.Place("Zeek's stream", count=count)
         self._schemas = {schema_hash(kind, s.names): (kind, tuple(s.names)) for kind, s in _SCHEMAS.items()}
         self._filled: set[str] = set()  # schemas whose columns `count` knows of
@@ -83,20 +87,10 @@ class ZeekStream:
         gathered: dict[str, list[RecordLines]] = {}
         size = 0
         for message in messages:
-            match message:
-                case RecordLines():
-                    if self._takes(message):
-                        gathered.setdefault(message.schema, []).append(message)
-                        size += len(message.lines)
-                case Event(name=name, args=(record,)) if name in (HELLO, HEARTBEAT):
-                    self._introduced(name, record, gathered)
-                case Refusal(problem):
-                    self._refuse(problem, 1, f"frames from Zeek could not be understood ({problem})")
-                case ServerError(code, context):
-                    of = f"{code[:80]}: {context[:200]}"
-                    self._more(("error", of), 1, f"times Zeek could not use what it was sent ({of})")
-                case _:
-                    pass  # others' events
+            try:
+                size += self._sort(message, gathered)
+            except Exception as e:  # one message must not end what is to stay for months
+                self._sort(unexpected(e), gathered)
             if size > GATHER_BYTES:
                 out += self._columns(gathered)
                 gathered, size = {}, 0
@@ -106,7 +100,10 @@ class ZeekStream:
         return out
 
     def end(self) -> None:
-        """Nothing comes any more: what still waits for the names of its columns is missing."""
+        """Nothing comes any more: what still waits for the names of its columns is missing, what still lies
+        after its node's clock is refused."""
+        for node, records in self._horizon.end():
+            self._refuse_future(records, node)
         for batches in self._held.values():
             self._lose_unnamed(batches)
         self._held.clear()
@@ -125,13 +122,34 @@ class ZeekStream:
             records=self._records,
             batches=self._batches,
             duplicates=self._nodes.duplicates,
-            held=sum(batch.count for batches in self._held.values() for batch in batches),
+            held=sum(batch.count for batches in self._held.values() for batch in batches) + self._horizon.held,
             missing=self._missing,
             refused=self._count.refused,
         )
 
+    def _sort(self, message: Message, gathered: dict[str, list[RecordLines]]) -> int:
+        """Gather a batch, and take in what else there is; the bytes of lines that were gathered."""
+        match message:
+            case RecordLines():
+                if self._takes(message):
+                    gathered.setdefault(message.schema, []).append(message)
+                    return len(message.lines)
+            case Event(name=name, args=(record,)) if name in (HELLO, HEARTBEAT):
+                self._introduced(name, record, gathered)
+            case Refusal(problem):
+                self._refuse(problem, 1, f"frames from Zeek could not be understood ({problem})")
+            case ServerError(code, context):
+                of = f"{code[:80]}: {context[:200]}"
+                self._more(("error", of), 1, f"times Zeek could not use what it was sent ({of})")
+            case _:
+                pass  # others' events
+        return 0
+
     def _takes(self, batch: RecordLines) -> bool:
         """Note a batch; whether it can be turned into columns now."""
+        if batch.n > MOST_LINES:
+            self._refuse("n", batch.count, "records came in batches that claim more lines than a frame can hold", batch.node)
+            return False
         if batch.kind not in _SCHEMAS:
             kind = batch.kind[:40]
             self._refuse(("kind", kind), batch.count, f"records of a kind that is not known here ({kind})")
@@ -172,6 +190,7 @@ class ZeekStream:
             beat = Heartbeat.of(record)
             if beat is not None:
                 self._nodes.heartbeat(beat)
+                self._horizon.says(beat.node, beat.now)
                 return
         hello = Hello.of(record) if event == HELLO else None
         if hello is None:
@@ -184,6 +203,7 @@ class ZeekStream:
                 "install the package and the analyzer of one version",
             )  # fmt: skip
         self._nodes.hello(hello)
+        self._horizon.says(hello.node, hello.now)
         for kind, hashed, columns in hello.schemas:
             if hashed in self._schemas or kind not in _SCHEMAS or len(self._schemas) >= MOST_SCHEMAS:
                 continue
@@ -197,21 +217,17 @@ class ZeekStream:
                     gathered.setdefault(hashed, []).append(batch)
 
     def _columns(self, gathered: dict[str, list[RecordLines]]) -> list[Batch]:
-        connections: list[pa.RecordBatch] = []
-        queries: list[pa.RecordBatch] = []
+        """The records of what was gathered, and of what was held and is now in order."""
+        parts: dict[str, list[pa.RecordBatch]] = {kind: [] for kind in _SCHEMAS}
+        for node, rows, beyond in self._horizon.judge():
+            parts["connection" if rows.schema.equals(CONNECTION_SCHEMA) else "dns_query"].append(rows)
+            self._refuse_future(beyond, node)
         for hashed, batches in gathered.items():
             kind, columns = self._schemas[hashed]
-            lines = b"\n".join([batch.lines for batch in batches])
-            try:
-                if kind == "connection":
-                    self._fill(hashed, columns)
-                    connections.append(
-                        zeek_columns.connections(lines, columns, self._count, self._networks, self._place)
-                    )
-                else:
-                    queries.append(zeek_columns.dns_queries(lines, columns, self._count, self._place))
-            except InputError as e:
-                self._refuse(("columns", hashed), sum(b.count for b in batches), f"records can't be used ({e})")
+            if kind == "connection":
+                self._fill(hashed, columns)
+            parts[kind] += self._sound(kind, columns, batches, self._present)
+        connections, queries = ([rows for rows in parts[kind] if rows.num_rows] for kind in _SCHEMAS)
         out = []
         for i in range(max(len(connections), len(queries))):
             batch = Batch(
@@ -222,10 +238,54 @@ class ZeekStream:
             out.append(batch)
         return out
 
+    def _sound(self, kind: str, columns: Sequence[str], batches: list[RecordLines], read: Read) -> list[pa.RecordBatch]:
+        """What `read` makes of the batches; where it fails in a way that nobody thought of, of each by itself."""
+        refused = self._count.refused
+        try:
+            return read(kind, columns, batches)
+        except InputError as e:
+            self._refuse(("columns", kind, tuple(columns)), _lines(batches), f"records can't be used ({e})")
+        except Exception as e:
+            self._count.refused = refused
+            if len(batches) > 1:
+                return [rows for batch in batches for rows in self._sound(kind, columns, [batch], read)]
+            problem = unexpected(e).problem
+            self._refuse(("records", problem), _lines(batches), f"records can't be used ({problem})", batches[0].node)
+        return []
+
+    def _present(self, kind: str, columns: Sequence[str], batches: list[RecordLines]) -> list[pa.RecordBatch]:
+        """The batches' records that don't lie after their nodes' clocks."""
+        rows = self._read(kind, columns, batches, self._place)
+        by_node: dict[str, list[RecordLines]] = {}
+        for batch in batches:
+            by_node.setdefault(batch.node, []).append(batch)
+        if not self._horizon.beyond(by_node, rows):
+            return [rows]
+        out = []
+        for node, of_node in by_node.items():  # again, but what is refused has been counted
+            rows = self._read(kind, columns, of_node, zeek_columns.Place("", InputCount()))
+            within, beyond = self._horizon.sift(node, rows)
+            self._refuse_future(beyond, node)
+            out.append(within)
+        return out
+
+    def _read(
+        self, kind: str, columns: Sequence[str], batches: list[RecordLines], place: zeek_columns.Place
+    ) -> pa.RecordBatch:
+        lines = b"\n".join([batch.lines for batch in batches])
+        if kind == "connection":
+            return zeek_columns.connections(lines, columns, place.count, self._networks, place)
+        return zeek_columns.dns_queries(lines, columns, place.count, place)
+
     def _fill(self, hashed: str, columns: Sequence[str]) -> None:
         if hashed not in self._filled:
             self._filled.add(hashed)
             self._count.fills(columns)
+
+    def _refuse_future(self, records: int, node: str) -> None:
+        if records:
+            what = "records are dated more than 10 minutes after the node's own clock"
+            self._refuse("future", records, f"{what}; set the sensors' clocks right", node)
 
     def _refuse(self, key: object, number: int, what: str, node: str | None = None) -> None:
         """Count frames or lines that can't be used, and tell so."""
@@ -243,3 +303,7 @@ class ZeekStream:
         missing = self._nodes.missing + self._unnamed
         self._count.missing += missing - self._missing
         self._missing = missing
+
+
+def _lines(batches: list[RecordLines]) -> int:
+    return sum(batch.count for batch in batches)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections.abc import Iterable
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -11,8 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hopscope.records import CONNECTION_SCHEMA, DNS_QUERY_SCHEMA, Batch, InputCount
-from hopscope.sources import zeek_stream
+from hopscope.sources import zeek_columns, zeek_stream
 from hopscope.sources.broker_json import Event, Message, Refusal, ServerError
+from hopscope.sources.broker_values import Timestamp
+from hopscope.sources.zeek_nodes import Heartbeat
 from hopscope.sources.zeek_stream import ZeekStream
 from support import stream
 from support.stream import batch, connection, heartbeat, hello
@@ -238,3 +242,45 @@ def test_no_line_makes_it_raise_and_none_vanishes(lines: list[str]) -> None:
     fed = Fed(batch(0, lines), batch(1))
     came = sum(b.connections.num_rows for b in fed.batches)
     assert came + fed.count.refused == len(lines) + 2
+
+
+@pytest.mark.parametrize("ns", [253402300799 * 10**9 + 999_999_999, 2**63 - 1, 2**80, -1])
+def test_a_clock_that_python_can_not_tell_is_none(ns: int) -> None:
+    odd = hello()
+    [record] = odd.args
+    assert isinstance(record, tuple)
+    fed = Fed(dataclasses.replace(odd, args=((*record[:5], Timestamp(ns), *record[6:]),)), batch(0))
+    assert uids(fed.batches) == ["C0", "C1"]
+    assert fed.count.refused == 0
+
+
+def test_an_error_over_one_message_is_a_refusal_with_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(record: object) -> None:
+        raise ZeroDivisionError(record)
+
+    monkeypatch.setattr(Heartbeat, "of", fail)
+    fed = Fed(batch(0), heartbeat(2, 1), batch(1))
+    assert uids(fed.batches) == ["C0", "C1", "C2", "C3"]
+    assert fed.count.refused == 1
+    assert "(ZeroDivisionError: an error of hopscope's)" in fed.problems()
+
+
+def test_an_error_over_one_batch_leaves_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = zeek_columns.connections
+
+    def fail(lines: bytes, *rest: Any) -> pa.RecordBatch:
+        if b"oops" in lines:
+            raise pa.ArrowInvalid("so odd")
+        return real(lines, *rest)
+
+    monkeypatch.setattr(zeek_columns, "connections", fail)
+    fed = Fed(batch(0, ["x", connection(0)]), batch(1, [connection(1, sni="oops"), connection(2)]), batch(2))
+    assert uids(fed.batches) == ["C0", "C4", "C5"]
+    assert fed.count.refused == 3
+    assert "2 records can't be used (ArrowInvalid: an error of hopscope's)" in fed.problems()
+
+
+def test_forged_numbers_are_told_and_not_believed() -> None:
+    fed = Fed(batch(0), batch(2**62, [connection(9)]), batch(1), batch(2, n=2**62), heartbeat(6, 3))
+    assert (fed.count.missing, fed.count.refused) == (2, 2)
+    assert "1 times connection records were numbered far beyond what was due" in fed.problems()
