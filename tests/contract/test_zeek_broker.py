@@ -144,8 +144,74 @@ def test_a_peer_that_goes_and_comes_is_told(broker: Any, port: int) -> None:
         again = Zeek(broker, port)
         until(lambda: source.status.reconnects == 1)
         source.poll(0.0)
+        problems = "\n".join(count.problems or ())
         again.endpoint.shutdown()
-    assert "the line broke 1 times" in "\n".join(count.problems or ())
+    assert "the line broke 1 times" in problems
+    assert "1 findings could not be sent back to Zeek" in problems
+
+
+def test_a_peer_that_says_nothing_is_told(zeek: Zeek, port: int) -> None:
+    now = [0.0]
+    count = InputCount()
+    with ZeekBroker(f"broker://127.0.0.1:{port}", LiveSettings(), count, clock=lambda: now[0]) as source:
+        now[0] = 31.0
+        source.poll(0.0)
+    assert "connected, but no node has said hello in 30 s" in "\n".join(count.problems or ())
+
+
+def test_what_finds_no_room_is_told(zeek: Zeek, port: int) -> None:
+    count = InputCount()
+    with ZeekBroker(f"broker://127.0.0.1:{port}", LiveSettings(queue_mb=1), count) as source:
+        until(lambda: bool(zeek.endpoint.peer_subscriptions()))
+        zeek.publish(*(batch(i, [connection(i, user_agent="x" * 300_000)]) for i in range(10)))
+        until(lambda: source.status.lost_frames > 5)
+        source.drain()
+    assert "frames were dropped because decoding could not keep up" in "\n".join(count.problems or ())
+
+
+def test_a_message_that_python_can_not_hold_takes_no_other_with_it(zeek: Zeek, port: int) -> None:
+    """A set of sets: the bindings can't make Python's of it."""
+    sets = zeek.broker.Data(zeek.broker.Set([zeek.broker.Data({1})]))
+    count = InputCount()
+    with ZeekBroker(f"broker://127.0.0.1:{port}", LiveSettings(), count) as source:
+        until(lambda: bool(zeek.endpoint.peer_subscriptions()))
+        zeek.publish(batch(0))
+        zeek.endpoint.publish(TOPIC, sets)
+        zeek.publish(batch(1), batch(2))
+        until(lambda: source.poll(0.05) == [] and source.status.stream.records == 6)
+    assert count.refused == 1
+
+
+def test_an_error_in_the_reading_thread_is_told_and_it_reads_on(
+    zeek: Zeek, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = InputCount()
+    failed: list[int] = []
+
+    def fail_once(*_: object) -> None:
+        if not failed:
+            failed.append(1)
+            raise RecursionError("odd")
+
+    with ZeekBroker(f"broker://127.0.0.1:{port}", LiveSettings(), count) as source:
+        until(lambda: bool(zeek.endpoint.peer_subscriptions()))
+        monkeypatch.setattr(source._inbox, "put", fail_once)
+        zeek.publish(batch(0))
+        until(lambda: source.poll(0.01) == [] and count.problems is not None)
+        monkeypatch.undo()
+        zeek.publish(batch(1))
+        until(lambda: bool(source.poll(0.01)))
+    assert "reading failed (RecursionError: odd)" in "\n".join(count.problems or ())
+
+
+def test_findings_of_the_end_arrive(zeek: Zeek, port: int) -> None:
+    with ZeekBroker(f"broker://127.0.0.1:{port}", LiveSettings(), InputCount()) as source:
+        until(lambda: bool(zeek.endpoint.peer_subscriptions()))
+        source.drain()
+        for _ in range(50):
+            source.send_finding(FINDING)
+    came = []
+    until(lambda: came.extend(zeek.findings.poll()) or len(came) == 50, timeout_s=5.0)
 
 
 def test_where_no_broker_answers_is_said(broker: Any, port: int) -> None:

@@ -277,7 +277,7 @@ def test_nobody_said_hello_is_told(start: Start) -> None:
 @pytest.mark.parametrize(
     ("act", "words"),
     [
-        (never, ["did not acknowledge", "within 0.2 s", "8.1", "cluster back end", "package", PATH, "something else"]),
+        (never, ["within 0.2 s", "8.1", "@load hopscope/standalone", "package", PATH, "something else"]),
         (wrong_path, ["1008", "Invalid URI - use /v1/messages/json", f"the path must be {PATH}"]),
         (refused, ["refused the subscription", "not an array"]),
         (Client.cut, ["the connection broke off (1006)"]),

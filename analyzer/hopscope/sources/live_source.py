@@ -79,11 +79,11 @@ class LiveSource(Protocol):
         ...
 
     def drain(self) -> list[Batch]:
-        """What is left of what came, when nothing more is to be waited for."""
+        """All that is left of what came, when nothing more is to be waited for: once, at the end."""
         ...
 
     def send_finding(self, finding: Finding) -> None:
-        """Hand a finding to Zeek, without waiting; where that can't be, it is counted."""
+        """Hand a finding to Zeek, without waiting before `drain`; where that can't be, it is counted and told."""
         ...
 
     def close(self) -> None:

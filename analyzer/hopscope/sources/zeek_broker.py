@@ -11,22 +11,21 @@ import datetime
 import select
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
-from types import ModuleType, TracebackType
+from types import ModuleType
 from typing import Any, Self
 
 from hopscope.config import LiveSettings
 from hopscope.errors import InputError
 from hopscope.findings import Finding
-from hopscope.records import Batch, InputCount
+from hopscope.records import InputCount
 from hopscope.sources import broker_bindings
 from hopscope.sources.addresses import Networks
-from hopscope.sources.broker_json import BATCH, Event, Message, RecordLines, Refusal, record_lines
+from hopscope.sources.broker_json import BATCH, Event, Message, RecordLines, Refusal, record_lines, unexpected
 from hopscope.sources.broker_values import Count, Port, Timestamp, Value
-from hopscope.sources.inbox import Inbox
-from hopscope.sources.live_source import FINDING, FINDINGS_TOPIC, LineStatus, address, finding_args
-from hopscope.sources.zeek_stream import TOPIC, ZeekStream
+from hopscope.sources.live_source import FINDING, FINDINGS_TOPIC, address, finding_args
+from hopscope.sources.zeek_line import ZeekLine
+from hopscope.sources.zeek_stream import TOPIC
 
 PORT = 9999
 RETRY_S = 1.0  # between Broker's attempts to connect
@@ -37,7 +36,7 @@ QUEUE = 1024  # messages that Broker itself keeps for us
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
-class ZeekBroker:
+class ZeekBroker(ZeekLine[Message]):
     """A `LiveSource` over native Broker. Entering it connects: InputError when that fails, UsageError when
     Zeek's bindings are not to be had."""
 
@@ -50,16 +49,13 @@ class ZeekBroker:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._url, self._settings, self._clock = url, settings, clock
+        super().__init__(url, settings, count, networks, clock)
         self._host, self._port, _ = address(url, PORT)
+        self._ack_s = settings.ack_s
         self._broker = broker_bindings.load()
-        self._stream = ZeekStream(count, networks)
-        self._inbox: Inbox[Message] = Inbox(settings.queue_mb * 1_000_000)
-        self._notes: deque[tuple[str, str]] = deque()  # told by whoever polls: `count` is theirs
         self._closing = threading.Event()
         self._peered = threading.Event()
-        self._trouble: str | None = None
-        self._breaks = self._joins = self._unsent = 0
+        self._breaks = 0
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
@@ -69,48 +65,21 @@ class ZeekBroker:
         self._endpoint.peer_nosync(self._host, self._port, RETRY_S)
         self._thread = threading.Thread(target=self._read, args=(records, states), daemon=True)
         self._thread.start()
-        if not self._peered.wait(self._settings.ack_s):
+        if not self._peered.wait(self._ack_s):
             self.close()
             raise InputError(
                 self._url,
-                f"no Broker answered within {self._settings.ack_s:g} s ({self._trouble or 'no word of it'})",
+                f"no Broker answered within {self._ack_s:g} s ({self._trouble or 'no word of it'})",
                 "Zeek must listen there (Broker::listen; in a cluster a worker's or the manager's port), with a "
                 "Broker that these bindings can talk to, and the same TLS settings",
             )
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    def _decoded(self, item: Message) -> Message:
+        return item
 
-    @property
-    def status(self) -> LineStatus:
-        """How the line is doing now."""
-        return LineStatus(
-            url=self._url,
-            peer=f"connected to Zeek at {self._url}" if self._peered.is_set() else None,
-            trouble=self._trouble,
-            reconnects=max(0, self._joins - 1),
-            waiting_bytes=self._inbox.bytes,
-            lost_frames=self._inbox.lost,
-            unsent=self._unsent,
-            stream=self._stream.status(),
-        )
-
-    def poll(self, timeout_s: float) -> list[Batch]:
-        """The records that came; waits for some, at most so long."""
-        batches = self._stream.feed(self._inbox.take(timeout_s))
-        while self._notes:
-            self._stream.telling.tell(*self._notes.popleft())
-        return batches
-
-    def drain(self) -> list[Batch]:
-        """What is left of what came."""
-        return self.poll(0.0)
-
-    def send_finding(self, finding: Finding) -> None:
-        """Publish a finding; Broker doesn't wait for anybody to get it."""
+    def _send(self, finding: Finding) -> None:
+        """Broker doesn't wait for anybody to get it."""
         if not self._peered.is_set():
             self._unsent += 1
             return
@@ -130,25 +99,24 @@ class ZeekBroker:
                 ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._endpoint))
         self._inbox.close()
         self._stream.end()
+        self._tell()
 
     def _read(self, records: Any, states: Any) -> None:
         """The reading thread: whatever comes, until told to close."""
         while not self._closing.is_set():
-            ready, _, _ = select.select((records.fd(), states.fd()), (), (), WAKE_S)
-            if states.fd() in ready:
-                for state in states.poll():
-                    self._note(state)
-            if records.fd() in ready:
-                for message in self._messages(records):
+            try:
+                ready, _, _ = select.select((records.fd(), states.fd()), (), (), WAKE_S)
+                if states.fd() in ready:
+                    for state in states.poll():
+                        self._note(state)
+                while records.available() and not self._closing.is_set():
+                    message = _next(records)
                     size = len(message.lines) if isinstance(message, RecordLines) else EVENT_BYTES
                     self._inbox.put(message, size)
-
-    def _messages(self, records: Any) -> list[Message]:
-        """What waits at Broker's."""
-        try:
-            return [decode(topic, data) for topic, data in records.poll()]
-        except (TypeError, ValueError):  # such as sets of tables, which the bindings can't express in Python
-            return [Refusal("not a message of hopscope's")]
+            except Exception as e:  # a reader that died in silence would look like a quiet network
+                self._trouble = f"reading failed ({type(e).__name__}: {e})"
+                self._notes.append(("reading", f"{self._url}: {self._trouble}; this is an error of hopscope's"))
+                self._closing.wait(RETRY_S)
 
     def _note(self, state: Any) -> None:
         """A change of the peering, or an error."""
@@ -157,16 +125,26 @@ class ZeekBroker:
         if code == codes.PeerAdded:
             self._joins += 1
             self._trouble = None
+            self._peer, self._since = f"connected to Zeek at {self._url}", self._clock()
             self._peered.set()
         elif code in (codes.PeerRemoved, codes.PeerLost):
             self._breaks += 1
             self._peered.clear()
+            self._peer = None
             self._trouble = "the peer went away"
             self._notes.append(
                 ("closed", f"{self._url}: the line broke {self._breaks:,} times; what was sent meanwhile is missing")
             )
         elif isinstance(state, self._broker.Error):
             self._trouble = str(state)
+
+
+def _next(records: Any) -> Message:
+    """The next that waits at Broker's, taken alone: one that Python can't express takes no other with it."""
+    try:
+        return decode(*records.get())
+    except Exception as e:  # such as TypeError for sets of tables
+        return unexpected(e)
 
 
 def decode(topic: str, data: Any) -> Message:

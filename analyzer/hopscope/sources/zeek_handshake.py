@@ -87,6 +87,8 @@ class Handshake:
             raise self._error("nothing listens there", "start Zeek with the package and Hopscope::listen = T") from e
         except socket.gaierror as e:
             raise self._error(f"no address is known for the host ({e.strerror})", "check the name") from e
+        except UnicodeError as e:  # an empty label, or one of more than 63 letters
+            raise self._error("no host can have that name", "check the name") from e
         except ssl.SSLCertVerificationError as e:
             problem = f"its certificate can't be trusted ({e.verify_message})"
             raise self._error(problem, "name the authority that signed it with --ca") from e
@@ -114,8 +116,8 @@ class Handshake:
             except TimeoutError as e:
                 raise self._error(
                     f"Zeek did not acknowledge the subscription within {self._ack_s:g} s",
-                    "a standalone Zeek 8.1 or newer needs a cluster back end "
-                    "(@load frameworks/cluster/backend/broker); hopscope's package must be loaded on the node that "
+                    "a Zeek of its own, outside a cluster, needs `@load hopscope/standalone` from 8.1 on; "
+                    "hopscope's package must be loaded on the node that "
                     f"listens; the path must be {PATH}; or the port is something else's",
                 ) from e
             message = broker_json.decode(frame)

@@ -13,7 +13,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from types import TracebackType
 from typing import Self
 
 from websockets.exceptions import ConnectionClosed
@@ -22,21 +21,19 @@ from websockets.sync.client import ClientConnection
 from hopscope.config import LiveSettings
 from hopscope.errors import InputError
 from hopscope.findings import Finding
-from hopscope.records import Batch, InputCount
+from hopscope.records import InputCount
 from hopscope.sources import broker_json
 from hopscope.sources.addresses import Networks
-from hopscope.sources.inbox import Inbox
-from hopscope.sources.live_source import FINDING, FINDINGS_TOPIC, LineStatus, Tls, finding_args
-from hopscope.sources.zeek_handshake import OPEN_S, Handshake, why_closed
-from hopscope.sources.zeek_stream import ZeekStream
+from hopscope.sources.live_source import FINDING, FINDINGS_TOPIC, Tls, finding_args
+from hopscope.sources.zeek_handshake import CLOSE_S, OPEN_S, Handshake, why_closed
+from hopscope.sources.zeek_line import ZeekLine
 
 PING_S = 20.0  # a line that is silent so long is asked whether it lives, and given up after as long again
-SILENT_S = 30.0  # connected and no node has said hello: three of the package's heartbeats
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0  # between attempts to connect again
 UNSENT = 1000  # findings that wait to be sent
 
 
-class ZeekWebSocket:
+class ZeekWebSocket(ZeekLine[bytes]):
     """A `LiveSource` over WebSocket. Entering it connects, and raises InputError when that fails.
 
     `wait` (whether to end, after so many seconds), `clock` and `chance` stand in for sleeping, the clock and a
@@ -56,22 +53,16 @@ class ZeekWebSocket:
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        self._url = url
+        super().__init__(url, settings, count, networks, clock)
         self._handshake = Handshake(url, tls or Tls(), settings.ack_s, ping_s, clock)
-        self._clock, self._chance = clock, chance
+        self._chance = chance
         self._closing = threading.Event()
         self._wait = wait or self._closing.wait
-        self._stream = ZeekStream(count, networks)
-        self._inbox: Inbox[bytes] = Inbox(settings.queue_mb * 1_000_000)
-        self._notes: deque[tuple[str, str]] = deque()  # told by whoever polls: `count` is theirs
         self._changed = threading.Condition()  # guards the line and what is to be sent
         self._line: ClientConnection | None = None
         self._outbox: deque[str] = deque()
+        self._patience_s = CLOSE_S
         self._threads: list[threading.Thread] = []
-        self._since = 0.0  # when the subscription was accepted
-        self._peer: str | None = None
-        self._trouble: str | None = None
-        self._joins = self._unsent = 0
 
     def __enter__(self) -> Self:
         line = self._subscribe()
@@ -80,37 +71,15 @@ class ZeekWebSocket:
             self._threads[-1].start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     @property
-    def status(self) -> LineStatus:
-        """How the line is doing now."""
-        return LineStatus(
-            url=self._url,
-            peer=self._peer,
-            trouble=self._trouble,
-            reconnects=max(0, self._joins - 1),
-            waiting_bytes=self._inbox.bytes,
-            lost_frames=self._inbox.lost,
-            unsent=self._unsent + len(self._outbox),
-            stream=self._stream.status(),
-        )
+    def _to_send(self) -> int:
+        return len(self._outbox)
 
-    def poll(self, timeout_s: float) -> list[Batch]:
-        """The records that came; waits for some, at most so long."""
-        batches = self._stream.feed(map(broker_json.decode, self._inbox.take(timeout_s)))
-        self._tell()
-        return batches
+    def _decoded(self, item: bytes) -> broker_json.Message:
+        return broker_json.decode(item)
 
-    def drain(self) -> list[Batch]:
-        """What is left of what came."""
-        return self.poll(0.0)
-
-    def send_finding(self, finding: Finding) -> None:
-        """Have a finding sent to Zeek when the line allows. The oldest give way when too many wait."""
+    def _send(self, finding: Finding) -> None:
+        """The oldest give way when too many wait."""
         frame = broker_json.encode(FINDINGS_TOPIC, FINDING, finding_args(finding)).decode()
         with self._changed:
             if len(self._outbox) >= UNSENT:
@@ -119,8 +88,16 @@ class ZeekWebSocket:
             self._outbox.append(frame)
             self._changed.notify_all()
 
+    def _flush(self) -> None:
+        """Wait while the line stands, all in all as long as parting in order may take."""
+        began = self._clock()
+        with self._changed:
+            self._changed.wait_for(lambda: not self._outbox or self._line is None, self._patience_s)
+        self._patience_s = max(0.0, self._patience_s - (self._clock() - began))
+
     def close(self) -> None:
-        """Close the line. What came before can still be polled."""
+        """Close the line once what waits is sent, or can't be in time. What came before can still be polled."""
+        self._flush()
         self._closing.set()
         with self._changed:
             line = self._line
@@ -129,8 +106,11 @@ class ZeekWebSocket:
             line.close()
         for thread in self._threads:
             thread.join(timeout=2 * OPEN_S)
+        self._unsent += len(self._outbox)
+        self._outbox.clear()
         self._inbox.close()
         self._stream.end()
+        self._tell()
 
     def _subscribe(self) -> ClientConnection:
         line, version = self._handshake.open(lambda frame: self._inbox.put(frame, len(frame)))
@@ -161,6 +141,9 @@ class ZeekWebSocket:
                 except InputError as e:
                     self._trouble = e.problem
                     self._notes.append(("connecting", f"{e} (it is tried again)"))
+                except Exception as e:  # as in `_read`
+                    self._trouble = f"connecting failed ({type(e).__name__}: {e})"
+                    self._notes.append(("connecting", f"{self._url}: {self._trouble}; this is an error of hopscope's"))
             line = again
             if self._closing.is_set():
                 line.close()
@@ -211,24 +194,4 @@ class ZeekWebSocket:
             with self._changed, contextlib.suppress(IndexError):
                 if self._outbox[0] is frame:
                     self._outbox.popleft()
-
-    # --- what is told
-
-    def _tell(self) -> None:
-        tell = self._stream.telling.tell
-        while self._notes:
-            tell(*self._notes.popleft())
-        if self._inbox.lost:
-            tell(
-                "lost frames",
-                f"{self._url}: {self._inbox.lost:,} frames were dropped because decoding could not keep up; "
-                "raise live.queue_mb, or send less",
-            )
-        if self._unsent:
-            tell("unsent", f"{self._url}: {self._unsent:,} findings could not be sent back to Zeek")
-        if self._peer is not None and self._clock() - self._since > SILENT_S and not self._stream.heard:
-            tell(
-                "silent",
-                f"{self._url}: connected, but no node has said hello in {SILENT_S:g} s; load hopscope's package on "
-                "the node that listens and on every worker",
-            )
+                self._changed.notify_all()
