@@ -48,6 +48,9 @@ export {
 	##
 	## Returns: What is in the way, or an empty string.
 	global open_server: function(where: Listening): string;
+
+	## A Broker peer has come to this node, which is none of a cluster.
+	global stranger_came: function(): bool;
 }
 
 function has_backend(): bool
@@ -131,5 +134,20 @@ event Cluster::websocket_client_added(endpoint: Cluster::EndpointInfo,
     subscriptions: string_vec)
 	{
 	event client_came();
+	}
+@endif
+
+global a_peer_came = F;
+
+function stranger_came(): bool
+	{
+	return a_peer_came;
+	}
+
+@ifdef ( Broker::peer_added )
+event Broker::peer_added(endpoint: Broker::EndpointInfo, msg: string)
+	{
+	if ( ! Cluster::is_enabled() )
+		a_peer_came = T;
 	}
 @endif

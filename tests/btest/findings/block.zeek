@@ -1,4 +1,4 @@
-# @TEST-DOC: With TLS, client certificates and a never-block list a critical external hop is blocked, and no other.
+# @TEST-DOC: With TLS, client certificates, no other way in and a never-block list a critical external hop is blocked, and no other.
 #
 # @TEST-REQUIRES: which openssl
 # @TEST-PORT: LISTEN_PORT
@@ -19,6 +19,7 @@ redef Hopscope::listen_cert_file = "cert.pem";
 redef Hopscope::listen_key_file = "key.pem";
 redef Hopscope::listen_ca_file = "cert.pem";
 redef Hopscope::accept_findings = T;
+redef Hopscope::only_door = T;
 redef Hopscope::block = T;
 redef Hopscope::never_block += {198.51.100.53/32};
 
