@@ -24,7 +24,8 @@ function fill_request(rec: Connection, info: HTTP::Info)
 	if ( info$method == /(?i:connect)/ && info?$uri )
 		{
 		rec$proxy_protocol = "http-connect";
-		rec$proxy_target = escape(info$uri);
+		# Zeek's URI is all that stands between the method and the version, with its blanks.
+		rec$proxy_target = escape(split_string1(info$uri, / /)[0]);
 		}
 	}
 

@@ -1,4 +1,4 @@
-# @TEST-DOC: The first HTTP request, later replies, a proxy asked by CONNECT or by a whole URL; bytes that aren't text are escaped.
+# @TEST-DOC: The first HTTP request, later replies, a proxy asked by CONNECT, also with a word too many, or by a whole URL; bytes that aren't text are escaped.
 #
 # @TEST-EXEC: zeek -C -r $TRACES/web.pcap $PACKAGE $SCRIPTS/seconds.zeek %INPUT >output
 # @TEST-EXEC: btest-diff output

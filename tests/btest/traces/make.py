@@ -77,7 +77,7 @@ def opening() -> list[Packet]:
 
 
 def web() -> list[Packet]:
-    """Two requests over one connection, a request through a proxy, CONNECT granted and refused."""
+    """Two requests over one connection, a request through a proxy, CONNECT granted, refused and with too many words."""
     page = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
     agent = b"User-Agent: tool/1.0 \xff\x1b[31m\r\n"
     two = Conversation(80).opened()
@@ -91,7 +91,9 @@ def web() -> list[Packet]:
     granted.client(b"\x01\x02").server(b"\x03").closed()
     refused = Conversation(3128, START + 15, 40002).opened()
     refused.client(b"CONNECT far.example:25 HTTP/1.1\r\n\r\n").server(b"HTTP/1.1 403 Forbidden\r\n\r\n").closed()
-    return [p for c in (two, through, granted, refused) for p in c.packets]
+    worded = Conversation(3128, START + 20, 40003).opened()
+    worded.client(b"CONNECT far.example:25 / HTTP/1.0\r\n\r\n").server(b"HTTP/1.0 403 Forbidden\r\n\r\n").closed()
+    return [p for c in (two, through, granted, refused, worded) for p in c.packets]
 
 
 def relays() -> list[Packet]:
