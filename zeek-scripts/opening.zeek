@@ -78,7 +78,11 @@ function note_answer(c: connection, s: State)
 	s$answered = T;
 
 	if ( ! s?$asked )
-		s$rec$first_speaker = "resp";
+		{
+		# Signatures don't get the originator's payloads when its SYN was missed: it may have spoken first.
+		if ( c$orig$size == 0 )
+			s$rec$first_speaker = "resp";
+		}
 
 	# A request that takes more segments than were seen ends at a time that isn't known.
 	else if ( s$rec$first_speaker == "orig"

@@ -61,7 +61,7 @@ class Conversation:
 
 
 def opening() -> list[Packet]:
-    """A SYN sent again; a banner; a request in two segments, and one sent again; an ordinary exchange."""
+    """A SYN sent again; a banner; a request in two segments, and one sent again; an ordinary exchange; a SYN missed."""
     noise = random.Random(1).randbytes(300)
     lost = Conversation(7001).client(flags="S", after=0).client(flags="S", after=1, again=True)
     lost.server(flags="SA").client().client(b"hello").server(b"world").closed()
@@ -73,7 +73,10 @@ def opening() -> list[Packet]:
     again.client(noise).client(noise, after=0.3, again=True).server(b"ok").closed()
     plain = Conversation(7005, START + 20).opened().client(noise, after=0.004).server(b"\x00\x01", after=0.09)
     plain.client(b"more").server(b"and more", after=0.11).closed(0.05)
-    return [p for c in (lost, banner, split, again, plain) for p in c.packets]
+    missed = Conversation(80, START + 25).opened()
+    missed.client(b"GET / HTTP/1.0\r\n\r\n").server(b"HTTP/1.0 204 No Content\r\n\r\n").closed()
+    del missed.packets[0]
+    return [p for c in (lost, banner, split, again, plain, missed) for p in c.packets]
 
 
 def web() -> list[Packet]:
