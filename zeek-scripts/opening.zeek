@@ -32,6 +32,11 @@ export {
 	## s: Its state.
 	global note_answer: function(c: connection, s: State);
 
+	## The first payload of a side has come, and nothing of the other yet.
+	##
+	## c: The connection.
+	global one_sided: hook(c: connection);
+
 	## A request has come to its end only now, in a segment after its first.
 	##
 	## s: The connection's state.
@@ -64,6 +69,8 @@ function first_request(match: signature_state, data: string): bool
 		s$rec$first_speaker = "orig";
 	if ( s?$first_ack )
 		s$rec$pause = network_time() - s$first_ack;
+	else if ( c$resp$state == TCP_INACTIVE )
+		hook one_sided(c);
 
 	hook requested(c, s, data);
 
@@ -82,6 +89,8 @@ function note_answer(c: connection, s: State)
 		# Signatures don't get the originator's payloads when its SYN was missed: it may have spoken first.
 		if ( c$orig$size == 0 )
 			s$rec$first_speaker = "resp";
+		if ( c$orig$state == TCP_INACTIVE )
+			hook one_sided(c);
 		}
 
 	# A request that takes more segments than were seen ends at a time that isn't known.

@@ -5,7 +5,9 @@
 
 @load base/protocols/conn
 @load ./main
+@load ./opening
 @load ./payloads
+@load ./switches
 
 module Hopscope;
 
@@ -18,7 +20,15 @@ export {
 
 	## How often the connections that have become old enough are picked; at most half a segment.
 	const pick_interval = 1min &redef;
+
+	## How many connections that begin within such an interval are kept for that; what goes beyond is told at
+	## its end only, which is reported once. About 150 bytes each, twice.
+	const young_at_most = 100000 &redef;
 }
+
+redef switches += {
+	"Hopscope::segments",
+};
 
 # What a connection had come to at the end of a segment.
 type Volume: record {
@@ -39,6 +49,9 @@ redef record State += {
 # Connections by when they began: those that are young, and those of the interval before.
 global young: vector of conn_id;
 global older: vector of conn_id;
+# How many were too many in this interval.
+global left_out = 0;
+global limit_of_young_was_told = F;
 
 global segment_ends: event(id: conn_id, start: time);
 
@@ -57,12 +70,28 @@ event pick_older()
 
 		local c = lookup_connection(id);
 		# The same ends may have met again since.
-		if ( network_time() - c$start_time >= pick_interval )
-			wait_for_end(c, 0);
+		if ( network_time() - c$start_time < pick_interval )
+			next;
+
+		# Or stand here twice.
+		local s = state(c);
+		if ( s?$seg )
+			next;
+
+		s$seg = 0;
+		wait_for_end(c, 0);
 		}
 
 	older = young;
 	young = vector();
+
+	if ( left_out > 0 && ! limit_of_young_was_told )
+		{
+		Reporter::warning(fmt("Hopscope keeps %d connections of %s for segments; %d more are told at their end only, as will be others when there are so many",
+		    young_at_most, pick_interval, left_out));
+		limit_of_young_was_told = T;
+		}
+	left_out = 0;
 
 	if ( ! zeek_is_terminating() )
 		schedule pick_interval { pick_older() };
@@ -73,10 +102,34 @@ event zeek_init()
 	schedule pick_interval { pick_older() };
 	}
 
-event new_connection(c: connection)
+function keep_young(id: conn_id)
 	{
-	if ( segments )
-		young += c$id;
+	if ( |young| < young_at_most )
+		young += id;
+	else
+		++left_out;
+	}
+
+# Of TCP those that were answered are enough: a scan makes very many that never are.
+event new_connection(c: connection) &group="Hopscope::segments"
+	{
+	if ( c$conn$proto != tcp )
+		keep_young(c$id);
+	}
+
+event connection_established(c: connection) &group="Hopscope::segments"
+	{
+	keep_young(c$id);
+	}
+
+event partial_connection(c: connection) &group="Hopscope::segments"
+	{
+	keep_young(c$id);
+	}
+
+hook one_sided(c: connection) &group="Hopscope::segments"
+	{
+	keep_young(c$id);
 	}
 
 function take_volume(rec: Connection): Volume
@@ -153,8 +206,6 @@ event segment_ends(id: conn_id, start: time)
 		return;
 
 	local s = state(c);
-	if ( ! s?$seg )
-		s$seg = 0;
 	local rec = copy(s$rec);
 	fill_volume(rec, c);
 	rec$conn_state = state_so_far(c);

@@ -130,6 +130,20 @@ def long() -> list[Packet]:
     return session.packets + udp
 
 
+def midstream() -> list[Packet]:
+    """Eleven minutes of TCP without a handshake, both ways, the client's alone, the server's alone; SYNs unanswered."""
+    both, client, server = (Conversation(port) for port in (7001, 7002, 7003))
+    for _ in range(12):
+        for c in (both, client, server):
+            c.client(b"a" * 10, after=1).server(b"b" * 100, after=59)
+    client.packets = client.packets[::2]
+    server.packets = server.packets[1::2]
+    scan = Conversation(7004)
+    for _ in range(12):
+        scan.client(flags="S", after=60, again=True)
+    return [p for c in (both, client, server, scan) for p in c.packets]
+
+
 def session() -> list[Packet]:
     """A person types at a plain shell, with pauses."""
     c = Conversation(7001).opened()
@@ -172,7 +186,7 @@ def names() -> list[Packet]:
 def main() -> None:
     """Write all traces."""
     here = Path(__file__).parent
-    for make in (opening, web, relays, long, session, names):
+    for make in (opening, web, relays, long, midstream, session, names):
         wrpcap(str(here / f"{make.__name__}.pcap"), sorted(make(), key=lambda p: p.time))
 
 
