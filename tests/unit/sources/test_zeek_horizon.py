@@ -8,7 +8,7 @@ from hopscope.records import Batch, InputCount
 from hopscope.sources import zeek_horizon
 from hopscope.sources.broker_json import Message, RecordLines
 from hopscope.sources.zeek_stream import ZeekStream
-from support.stream import NOW, batch, connection, heartbeat, hello
+from support.stream import NOW, batch, connection, heartbeat, hello, query
 
 
 class Fed:
@@ -50,12 +50,12 @@ def test_the_end_of_a_segment_counts_as_its_begin_does() -> None:
     assert fed.count.refused == 1
 
 
-def test_other_kinds_are_judged_too() -> None:
+def test_dns_queries_are_judged_too() -> None:
     fed = Fed()
-    line = f"{NOW + 3600:.6f}\tD1\tzeek\t10.0.0.1\t192.0.2.53\tx.example\tA"
-    got = fed.stream.feed([hello(), batch(0, [line], kind="dns_query", columns=("ts", "uid", "sensor", "client",
-                           "resolver", "query", "qtype"))])  # fmt: skip
-    assert got == []
+    [got] = fed.stream.feed([hello(), batch(0, [query(1), query(200_000)], kind="dns_query")])
+    assert got.dns_queries["uid"].to_pylist() == ["D1"]
+    [got] = fed.stream.feed([heartbeat(2, 1, kind="dns_query", now=NOW + 100_000)])
+    assert got.dns_queries["uid"].to_pylist() == ["D200000"]
 
 
 def test_after_a_long_silence_records_wait_for_the_clock_and_are_not_lost() -> None:
