@@ -20,10 +20,6 @@ export {
 
 	## How often the connections that have become old enough are picked; at most half a segment.
 	const pick_interval = 1min &redef;
-
-	## How many connections that begin within such an interval are kept for that; what goes beyond is told at
-	## its end only, which is reported once. About 150 bytes each, twice.
-	const young_at_most = 100000 &redef;
 }
 
 redef switches += {
@@ -45,6 +41,10 @@ redef record State += {
 	# The segment that has ended, to be told when the connection goes on.
 	ended: Connection &optional;
 };
+
+# How many connections that begin within pick_interval are kept until they are old enough, at some 150 bytes each;
+# what goes beyond is told at its end only, which is reported once.
+const young_at_most = 100000;
 
 # Connections by when they began: those that are young, and those of the interval before.
 global young: vector of conn_id;
