@@ -17,6 +17,7 @@ from hopscope.records import Batch, InputCount
 from hopscope.sources import zeek_join, zeek_logs
 from hopscope.sources.addresses import Networks
 from hopscope.sources.growing import GrowingFile
+from hopscope.sources.telling import Telling
 from hopscope.sources.zeek_columns import Place
 from hopscope.sources.zeek_files import KNOWN
 from hopscope.sources.zeek_headers import USED
@@ -42,6 +43,7 @@ class Follower:
         self._directory, self._count = directory, count
         self._logs = {log: _Log(log, directory, count) for log in USED}
         self._join = Join(Networks(config.network.local_nets), opened=False)
+        self._telling = Telling(count)
         self._waiting: list[Rows] = []
         self._columns: dict[str, set[str]] = {}
         self._quiet = 0
@@ -68,7 +70,13 @@ class Follower:
         ready = [rows for rows in self._waiting if last or self._has_waited(rows)]
         self._waiting = [rows for rows in self._waiting if not any(rows is other for other in ready)]
         batches += map(self._join.add, ready)
+        self._tell_what_was_dropped()
         return [batch for batch in batches if batch is not None and (len(batch.connections) or len(batch.dns_queries))]
+
+    def _tell_what_was_dropped(self) -> None:
+        for log, number in self._join.dropped().items():
+            problem = f"{number:,} rows of {log} were let go, because too many wait for their connections"
+            self._telling.tell(log, f"{self._directory}: {problem}; what they tell is lacking there")
 
     def close(self) -> None:
         """Let go of the files."""

@@ -12,6 +12,7 @@ from hopscope.sources.zeek_columns import one_batch, one_chunk
 
 SIDE_ROWS = 2_000_000  # rows of each side log that wait for their connections
 KNOWN_UIDS = 2_000_000  # uids that were told already
+RUNS = 8  # of full length, in which they are kept
 OPEN_ROWS = 1_000_000  # connections that were still open
 
 
@@ -82,6 +83,9 @@ class Uids:
     def add(self, uids: pa.Array) -> None:
         """Keep the uids in mind."""
         self._runs.append(uids)
+        # a run is at least half as long as the one before or has its full length, so that there are few of them
+        while len(self._runs) > 1 and len(self._runs[-2]) < min(2 * len(self._runs[-1]), self._most // RUNS):
+            self._runs[-2:] = [pa.concat_arrays(self._runs[-2:])]
         while len(self._runs) > 1 and sum(map(len, self._runs)) - len(self._runs[0]) >= self._most:
             del self._runs[0]
 
@@ -89,7 +93,9 @@ class Uids:
         """Which of the uids were told."""
         told = np.zeros(len(uids), bool)
         for run in self._runs if len(uids) else ():
-            told |= pc.is_in(uids, value_set=run).to_numpy(zero_copy_only=False)
+            # what is looked up in is hashed anew each time: the smaller of the two
+            known = run if len(run) <= len(uids) else run.filter(pc.is_in(run, value_set=uids))
+            told |= pc.is_in(uids, value_set=known, skip_nulls=True).to_numpy(zero_copy_only=False)
         return pa.array(told)
 
 

@@ -12,7 +12,7 @@ import pytest
 from hopscope import config
 from hopscope.errors import InputError
 from hopscope.records import InputCount
-from hopscope.sources import follow, growing
+from hopscope.sources import follow, growing, zeek_memory
 from hopscope.sources.follow import LEAVING_POLLS, QUIET_POLLS, Follower
 from support import zeek_text
 from support.zeek_text import CLOSE, CONN, as_json, conn, header, hopscope, lines, side, tsv
@@ -253,6 +253,23 @@ def test_what_the_logs_can_not_fill_is_known_as_they_come(site: Site) -> None:
 def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such directory"):
         Follower(tmp_path / "absent", config.load(), InputCount())
+
+
+def test_rows_that_there_was_no_room_for_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zeek_memory.SideRows.__init__, "__defaults__", (10,))
+    site = Site(tmp_path)
+    columns = zeek_text.COLUMNS["ssl"]
+    site.append("ssl", begun("ssl", *(side(f"C{i}", T) for i in range(30))))
+    site.append("conn", begun("conn", conn("C29", T)))
+    assert site.uids(ALL) == ["C29"]
+    site.append("ssl", lines([side(f"D{i}", T) for i in range(30)], columns))
+    site.append("conn", rows_of_conn("D29"))
+    assert site.uids(ALL) == ["D29"]
+    assert site.count.problems == [
+        f"{tmp_path}: 49 rows of ssl.log were let go, because too many wait for their connections; "
+        "what they tell is lacking there"
+    ]
+    site.follower.close()
 
 
 def test_the_directory_may_go_and_come_as_a_link_does(tmp_path: Path) -> None:
