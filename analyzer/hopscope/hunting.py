@@ -139,6 +139,8 @@ def records(
         raise UsageError(f"no sensor {sensor!r}; there are {', '.join(SENSORS)}")
     names = [captures] if isinstance(captures, str | os.PathLike) else captures
     found = sources.find([os.fspath(name) for name in names], count)
+    if sensor != "auto" and not all(isinstance(c, Capture) for c in found):
+        count.note(f"logs are read as they are; --sensor {sensor} is for captures")
     sizes = [c.size for c in found if c.size is not None]
     total = sum(sizes) if len(sizes) == len(found) else None
     before = 0

@@ -108,7 +108,7 @@ def _inputs(name: str, problems: list[InputError], count: InputCount) -> Iterato
 
 
 def _file(path: str, problems: list[InputError]) -> Iterator[Capture | LogFile]:
-    """A file that is no log is taken for a capture: the sensor tells what is wrong with it.
+    """A file that is no log at all is taken for a capture: the sensor tells what is wrong with it.
 
     A pipe or device has no size, and isn't looked into before it is read; a file that vanished meanwhile is
     reported when it is opened.
@@ -120,6 +120,11 @@ def _file(path: str, problems: list[InputError]) -> Iterator[Capture | LogFile]:
     log = _log(path, problems)
     if log is not None:
         yield log
+    elif len(problems) == before and _is_another_log(path):
+        from hopscope.sources.zeek_headers import USED
+
+        used = ", ".join(USED)
+        problems.append(InputError(path, "this log of Zeek's isn't used", f"the logs that are: {used}"))
     elif len(problems) == before:
         yield Capture(path, path, os.path.getsize(path))
 
@@ -152,6 +157,12 @@ def _log(path: str, problems: list[InputError]) -> LogFile | None:
     except InputError as e:
         problems.append(e)
         return None
+
+
+def _is_another_log(path: str) -> bool:
+    from hopscope.sources import zeek_files
+
+    return zeek_files.reads_like_a_log(path)
 
 
 def _archive(named: list[str], logs: list[LogFile]) -> LogArchive:

@@ -63,9 +63,7 @@ def archive(name: str, files: Iterable[LogFile]) -> LogArchive:
 def look(path: str) -> LogFile | None:
     """The log that a file is, None when it is none that is used. Raises InputError when it can't be opened."""
     named = zeek_headers.log_named(os.path.basename(path))
-    with Source(path, path) as source:
-        buffer = np.empty(HEAD_BYTES, np.uint8)
-        head = buffer[: source.readinto(buffer)].tobytes().removeprefix(b"\xef\xbb\xbf").lstrip()
+    head = _head(path)
     size = os.path.getsize(path) if os.path.isfile(path) else None
     is_log = named is not None and ".log" in os.path.basename(path)
     lines = head[: head.rfind(b"\n") + 1]
@@ -88,6 +86,18 @@ def look(path: str) -> LogFile | None:
         return None
     is_open = told_one[1] or (named is not None and named[1])
     return LogFile(path, path, size, told_one[0], is_open, _begin(_times(lines, header)), header.columns)
+
+
+def reads_like_a_log(path: str) -> bool:
+    """The file has the header of a log, or lines of JSON with times. Raises InputError when it can't be opened."""
+    head = _head(path)
+    return head.startswith(_HEADERS) or (head.startswith(b"{") and b'"ts"' in head)
+
+
+def _head(path: str) -> bytes:
+    with Source(path, path) as source:
+        buffer = np.empty(HEAD_BYTES, np.uint8)
+        return buffer[: source.readinto(buffer)].tobytes().removeprefix(b"\xef\xbb\xbf").lstrip()
 
 
 def _header(lines: bytes) -> Header | None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from hopscope import config, hunting
 from hopscope.errors import InputError, UsageError
 from hopscope.records import InputCount
 from hopscope.sources.capture import STDIN, find
+from support.zeek_text import as_json, conn, side, tsv
 
 PCAP = b"\xd4\xc3\xb2\xa1" + bytes(20)
 
@@ -99,3 +103,21 @@ def test_only_bad_names_are_an_error_that_tells_each(tree: Path) -> None:
     with pytest.raises(InputError, match=r"absent\.pcap: no such file") as e:
         find(["absent.pcap", "*.nope"], InputCount())
     assert e.value.__notes__ == ["*.nope: the pattern fits no file; check the pattern and the directory"]
+
+
+@pytest.mark.parametrize("data", [tsv("weird", [side("C1", 1.0)]), as_json([side("C1", 1.0, name="odd")])])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_log_that_is_not_used_is_told_which_are(tree: Path, data: bytes, pack: Callable[[bytes], bytes]) -> None:
+    Path("weird.log").write_bytes(pack(data))
+    used = "conn, dns, ssl, x509, http, ssh, socks, hopscope, hopscope_dns"
+    with pytest.raises(InputError, match=rf"^weird\.log: this log of Zeek's isn't used; the logs that are: {used}$"):
+        find(["weird.log"], InputCount())
+    assert paths("weird.log", "d/b.pcap") == ["d/b.pcap"]
+
+
+def test_a_sensor_named_for_logs_is_told_to_be_of_no_use(tree: Path) -> None:
+    Path("conn.log").write_bytes(tsv("conn", [conn("C1", 1.0)]))
+    for sensor, problems in (("auto", None), ("zeek", ["logs are read as they are; --sensor zeek is for captures"])):
+        count = InputCount()
+        list(hunting.records("conn.log", config=config.load(), count=count, sensor=sensor))
+        assert count.problems == problems
