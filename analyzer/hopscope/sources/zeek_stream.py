@@ -148,7 +148,7 @@ class ZeekStream:
     def _takes(self, batch: RecordLines) -> bool:
         """Note a batch; whether it can be turned into columns now."""
         if batch.n > MOST_LINES:
-            self._refuse("n", batch.count, "records came in batches that claim more lines than a frame can hold", batch.node)
+            self._refuse("n", batch.count, "records came in batches longer than any frame can be", batch.node)
             return False
         if batch.kind not in _SCHEMAS:
             kind = batch.kind[:40]
