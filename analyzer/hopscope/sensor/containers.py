@@ -39,7 +39,7 @@ _OTHERS = (
     (b"RTSS", "a Network Monitor capture", "convert it with editcap -F pcapng"),
     (b"TRSNIFF data", "a Sniffer capture", "convert it with editcap -F pcapng"),
     (b"XCP\x00", "a NetXRay capture", "convert it with editcap -F pcapng"),
-    (b"#separator", "a Zeek log", "give the directory of logs to the log reader instead"),
+    (b"#separator", "a Zeek log", "name the file, or the directory of the logs, to have it read as one"),
 )
 
 
