@@ -47,6 +47,7 @@ def first_finding(process: subprocess.Popen[str]) -> dict[str, object]:
 def ended(process: subprocess.Popen[str]) -> str:
     """End it as a service manager would; its last words."""
     process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGTERM)  # as from a supervisor that tells the process and its group
     _, errors = process.communicate(timeout=PATIENCE_S)
     return errors
 
@@ -79,6 +80,7 @@ def test_live_tells_a_finding_sends_it_back_and_ends_in_order(tmp_path: Path) ->
     name, arguments = sent["data"][2]["data"][:2]
     assert name["data"] == "Hopscope::finding"
     assert arguments["data"][0]["data"][1] == {"@data-type": "address", "data": "203.0.113.102"}
+    assert "asked by SOCKS5" in json.dumps(arguments["data"][0]["data"][8])
     assert json.loads((tmp_path / "hopscope" / "findings.jsonl").read_text().splitlines()[0])["hop"] == "203.0.113.102"
 
 

@@ -128,7 +128,7 @@ def test_findings_go_back_with_their_types(zeek: Zeek, port: int) -> None:
     assert record[:2] == ("hop-1", ipaddress.IPv4Address("203.0.113.9"))
     assert (record[2].number(), record[2].get_type()) == (443, zeek.broker.Port.TCP)
     clients = (ipaddress.IPv4Address("10.0.0.1"), ipaddress.IPv6Address("2001:db8::1"))
-    assert record[3:] == ("high", 12.0, clients, ("x.example",), True, "high (+12.0 dB): service 203.0.113.9:443/tcp")
+    assert record[3:] == ("high", 12.0, clients, ("x.example",), True, "203.0.113.9:443/tcp")
 
 
 def test_a_peer_that_goes_and_comes_is_told(broker: Any, port: int) -> None:

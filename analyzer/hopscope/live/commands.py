@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from hopscope.sources.live_source import LiveSource
 
 
+ECHO_S = 1.0  # how long after a signal another one is taken for the same
+
+
 @click.command(epilog=EXIT_CODES)
 @click.argument("url")
 @options.form
@@ -181,19 +184,24 @@ class _Problems:
 
 @contextmanager
 def _ended() -> Iterator[Callable[[], bool]]:
-    """Whether Ctrl-C or SIGTERM came; the run then ends in order. A second one ends it at once."""
-    came = False
+    """Whether Ctrl-C or SIGTERM came; the run then ends in order. One that comes later ends it at once.
+
+    Those that follow at once are the same one: it may reach a process by itself and by its group.
+    """
+    came: float | None = None
 
     def note(number: int, frame: FrameType | None) -> None:
         nonlocal came
-        came = True
-        signal.signal(number, before[signal.Signals(number)])
+        came = came or time.monotonic()
+        if time.monotonic() - came > ECHO_S:
+            signal.signal(number, before[signal.Signals(number)])
+            signal.raise_signal(number)
 
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number in before:
         signal.signal(number, note)
     try:
-        yield lambda: came
+        yield lambda: came is not None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

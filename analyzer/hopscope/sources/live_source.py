@@ -140,7 +140,8 @@ def _split(url: str) -> SplitResult:
 
 def finding_args(finding: Finding) -> tuple[Value, ...]:
     """The argument of the event that hands a finding to Zeek: its record, fields by position."""
-    title = f"{finding.severity} ({finding.score_db:+.1f} dB): {finding.entity.kind} {finding.entity.value}"
+    best = max(finding.evidence, key=lambda e: e.decibans, default=None)
+    title = finding.entity.value if best is None else f"{finding.entity.value}: {best.sentence}"
     service = (
         None if finding.port is None else Port(finding.port, finding.proto if finding.proto in _WITH_PORTS else "?")
     )
