@@ -17,7 +17,7 @@ from hopscope.sources.broker_json import Event, RecordLines, decode
 from hopscope.sources.zeek_stream import HEARTBEAT
 from hopscope.sources.zeek_websocket import ZeekWebSocket
 
-STREAMS = sorted((Path(__file__).resolve().parents[1] / "fixtures" / "zeek").glob("*.jsonl.gz"))
+STREAMS = sorted((Path(__file__).resolve().parents[1] / "fixtures" / "zeek").rglob("*.jsonl.gz"))
 if not STREAMS:
     pytest.skip("no stream of the package has been recorded yet", allow_module_level=True)
 
