@@ -15,9 +15,10 @@ from hopscope.heuristics.base import Fact, Window
 from hopscope.heuristics.evidence import WITNESSES, evidence, numbers, rise, void_for_all
 from hopscope.heuristics.leg_matching import GRAIN, Legs, Matches, chance, match, share_alike
 from hopscope.heuristics.segments import Flags, Floats, Ints, group_ids, key_ids, means, offsets_of, quantiles, spans
+from hopscope.summaries.condense import PASSES_ON
 
 SECOND = 1_000_000
-BY_DESIGN = "(^|,)(dns|ntp|smtp)(,|$)"  # services whose servers pass on what they are asked
+BY_DESIGN = f"(^|,)({'|'.join(PASSES_ON)})(,|$)"  # short connections of one of these alone leave no legs
 
 
 @dataclass(frozen=True)
@@ -128,9 +129,6 @@ def _sessions(window: Window) -> pa.Table:
     legs = legs.filter(legs.in_bytes.notnull() & legs.out_bytes.notnull() & ~legs.host.isin(window.vantage.own_proxies))
     roles = legs.group_by("sensor", "host").agg(roles=legs.role.nunique())
     legs = legs.semi_join(roles.filter(roles.roles == 2), ["sensor", "host"])
-    # most of what is left out below are a resolver's short queries: they needn't be put together first
-    short = (legs.seg == 0) & legs.final.coalesce(False)
-    legs = legs.filter(~(short & legs.service.coalesce("").re_search(BY_DESIGN)))
     whole = legs.group_by("sensor", "host", "role", "uid", "peer", "peer_port", "own_port", "proto").agg(
         start=legs.start_us.min(), end=legs.end_us.max(), into=legs.in_bytes.sum(), out=legs.out_bytes.sum(),
         service=legs.service.max(),

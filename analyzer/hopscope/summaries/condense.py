@@ -19,6 +19,8 @@ from hopscope.summaries.schema import KEY
 
 FLOOR_MEASURES = ("tcp_rtt", "client_rtt", "hello_rtt", "finished_rtt", "first_reply", "reply_p10")
 
+PASSES_ON = ("dns", "ntp", "smtp")  # services whose servers pass on what they are asked, by design
+
 _US = 1_000_000
 _SANE_SECONDS = 1e9  # longer spans and negative ones are no measurement; they would overflow
 _HANDSHAKE = ("S1", "SF", "S2", "S3", "RSTO", "RSTR")  # conn_state after a complete TCP handshake
@@ -144,6 +146,9 @@ def _long(c: ir.Table, key: str, **values: Mapping[str, ir.Value]) -> ir.Table:
 
 def _legs(c: ir.Table) -> ir.Table:
     answered = c.filter(c.proto.isin(("tcp", "udp")) & established(c))  # only what was answered can relay
+    # a resolver's queries are most of the connections of many sites, and no relay is looked for among them
+    whole = (answered.seg == 0) & answered.final.coalesce(False)
+    answered = answered.filter(~(whole & answered.service.coalesce("").isin(PASSES_ON)))
     return _leg(answered, "accept").union(_leg(answered, "connect"))
 
 

@@ -181,6 +181,15 @@ class TestLegs:
         ]
         assert tables(rows)["legs"] == []
 
+    def test_short_queries_to_servers_that_pass_on_by_design_leave_none(self):
+        short = [connection(f"C{service}", service=service, resp_p=53) for service in ("dns", "ntp", "smtp")]
+        kept = [
+            connection("Cweb", service="ssl"),
+            connection("Cmore", service="dns,ssl"),
+            connection("Clong", service="dns", final=False, seg_end=T + 300_000_000),
+        ]
+        assert {leg["uid"] for leg in tables([*short, *kept])["legs"]} == {"Cweb", "Cmore", "Clong"}
+
     def test_whole_buckets_drop_and_are_counted(self):
         rows = [connection(f"C{i}", ts=T + i * 1_000_000, seg_end=T + i * 1_000_000) for i in range(100)]
         result = tables(rows, bounds=Bounds(leg_rows=35))
