@@ -113,6 +113,7 @@ def hunt(
     summaries = Summaries(loaded)
     # read in a thread of its own: parsers and engine let go of Python's lock most of the time
     with Ahead(records(captures, config=loaded, sensor=sensor, count=count, progress=progress)) as batches:
+        summaries.get_ready()  # while the first batches are read
         for batch in batches:
             summaries.add(batch)
     window = dataclasses.replace(summaries.window(), lacks=count.lacks or frozenset())
@@ -179,9 +180,9 @@ def _read(
         from hopscope.sources import zeek_replay
 
         return zeek_replay.records(capture, config.network.local_nets, count, tell)
-    from hopscope import sensor as builtin
+    from hopscope.sensor import read
 
-    return builtin.records(capture.path, capture.name, config, count, tell)
+    return read.records(capture.path, capture.name, config, count, tell)
 
 
 def will_compile(sensor: str) -> bool:

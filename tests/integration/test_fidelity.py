@@ -15,7 +15,7 @@ import pytest
 
 from hopscope.config import Config
 from hopscope.records import InputCount
-from hopscope.sensor import records
+from hopscope.sensor.read import records
 
 MATCHED, EQUAL, EXTRA = 0.99, 0.98, 0.01  # shares of rows, of fields, of rows; each capture weighing the same
 

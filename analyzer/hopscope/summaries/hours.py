@@ -63,6 +63,10 @@ class Summaries:
         self._earliest_us: int | None = None
         self._con = engine.connect()
 
+    def get_ready(self) -> None:
+        """Have the window's queries made now, rather than when it is asked for: there may be time to spare."""
+        joined.queries(self._bounds)
+
     def add(self, batch: Batch) -> None:
         """Take in records, of CONNECTION_SCHEMA and DNS_QUERY_SCHEMA, in any order."""
         self._waiting.append(batch)

@@ -41,7 +41,7 @@ def tables(
         **summary,
     }.items():
         con.register(name, table)
-    sql = _sql(bounds)
+    sql = queries(bounds)
     for name in ("pairs", "names"):
         con.execute(f"CREATE TABLE window_{name} AS {sql[name]}")
     con.execute(f"CREATE TABLE window_first_seen AS {sql['first_seen']}")
@@ -56,7 +56,7 @@ def tables(
 
 
 @functools.cache
-def _sql(bounds: Bounds) -> dict[str, str]:
+def queries(bounds: Bounds) -> dict[str, str]:
     """The SQL of every step, over the tables that `tables` registers and makes."""
     marks = [field for field in MARKED if field.name not in prepare.CONNECTIONS.names]
     connections = engine.unbound("connections", pa.schema([*prepare.CONNECTIONS, *marks]))

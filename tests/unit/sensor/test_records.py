@@ -19,8 +19,8 @@ from tests.support.traffic import CLIENT, SERVER, START, Capture, Tcp, ip, read
 from hopscope.config import Config, NetworkSettings
 from hopscope.errors import InputError
 from hopscope.records import CONNECTION_SCHEMA, DNS_QUERY_SCHEMA, InputCount
-from hopscope.sensor import records
 from hopscope.sensor.ahead import Ahead
+from hopscope.sensor.read import records
 
 # --- random traffic --------------------------------------------------------------------------------------
 
