@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
-import pyarrow.compute as pc
-
 from hopscope import config as configuration
 from hopscope.config import Config
 from hopscope.errors import InputError, UsageError
@@ -154,8 +152,7 @@ def records(
     for capture in found:
         try:
             for batch in _read(capture, sensor, config, count, tell):
-                count.connections += pc.sum(pc.equal(batch.connections["seg"], 0)).as_py() or 0
-                count.dns_queries += batch.dns_queries.num_rows
+                count.took(batch)
                 yield batch
         except InputError as e:
             failed.append(e)

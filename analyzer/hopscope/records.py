@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 TIME = pa.timestamp("us", tz="UTC")
 TEXT = pa.string()
@@ -131,6 +132,8 @@ def schema(fields: tuple[Field, ...]) -> pa.Schema:
 
 CONNECTION_SCHEMA = schema(CONNECTION)
 DNS_QUERY_SCHEMA = schema(DNS_QUERY)
+NO_CONNECTIONS = pa.RecordBatch.from_pylist([], CONNECTION_SCHEMA)
+NO_DNS_QUERIES = pa.RecordBatch.from_pylist([], DNS_QUERY_SCHEMA)
 
 
 @dataclass(frozen=True)
@@ -158,6 +161,11 @@ class InputCount:
         """Tell what an input can fill of Connection; the others are lacking unless another input has them."""
         lacking = frozenset(CONNECTION_SCHEMA.names).difference(fields)
         self.lacks = lacking if self.lacks is None else self.lacks & lacking
+
+    def took(self, batch: Batch) -> None:
+        """Count the records of a batch; a connection counts with its first segment."""
+        self.connections += pc.sum(pc.equal(batch.connections["seg"], 0)).as_py() or 0
+        self.dns_queries += batch.dns_queries.num_rows
 
     def note(self, problem: str) -> None:
         """Add one line about something that could not be read."""

@@ -12,19 +12,12 @@ import pytest
 from contract.fake_zeek import Act, Client, FakeZeek, fake_zeek, until
 from hopscope.config import LiveSettings
 from hopscope.errors import InputError
-from hopscope.findings import Entity, FarEnd, Finding
 from hopscope.records import InputCount
 from hopscope.sources import inbox, zeek_websocket
 from hopscope.sources.zeek_handshake import Handshake
 from hopscope.sources.zeek_websocket import ZeekWebSocket
+from support.findings import BARE
 from support.stream import CONNECTIONS, batch, frame, hello
-
-FINDING = Finding(
-    id="hop-1", entity=Entity("service", "203.0.113.9:443/tcp"), hop="203.0.113.9", port=443, proto="tcp",
-    clients=("10.0.0.1",), names=("x.example",), first_seen="", last_seen="", score_db=12.0,
-    severity="high", prior_db=-40.0, evidence=(), far_end=FarEnd(), attack=("T1090.002",), d3fend=(),
-    counterfactuals={}, void={}, connections=(),
-)  # fmt: skip
 
 
 def sends(*frames: bytes, then: Any = Client.stay) -> Act:
@@ -69,7 +62,7 @@ def test_findings_are_sent_before_the_line_is_closed() -> None:
     with fake_zeek(sends()) as zeek:
         with opened(zeek, count) as source:
             for _ in range(200):
-                source.send_finding(FINDING)
+                source.send_finding(BARE)
         until(lambda: len(zeek.received) == 200)
     assert (source.status.unsent, count.problems) == (0, None)
 
@@ -79,7 +72,7 @@ def test_findings_of_the_last_weighing_which_follows_draining_are_sent_too() -> 
     with fake_zeek(sends()) as zeek, opened(zeek, count) as source:
         source.drain()
         for _ in range(5):
-            source.send_finding(FINDING)
+            source.send_finding(BARE)
         assert (source.status.unsent, count.problems) == (0, None)
 
 
@@ -89,10 +82,10 @@ def test_findings_that_a_broken_line_keeps_are_told_by_draining() -> None:
     with fake_zeek(sends(then=Client.cut)) as zeek, opened(zeek, count, wait=lambda _: ended.wait(20)) as source:
         until(lambda: source.status.peer is None)
         for _ in range(5):
-            source.send_finding(FINDING)
+            source.send_finding(BARE)
         source.drain()
         assert "5 findings could not be sent back to Zeek" in "\n".join(count.problems or ())
-        source.send_finding(FINDING)
+        source.send_finding(BARE)
         assert "6 findings could not be sent back to Zeek" in "\n".join(count.problems or ())
         ended.set()
     assert source.status.unsent == 6
@@ -108,9 +101,9 @@ def test_a_server_that_does_not_read_is_not_waited_for_long(monkeypatch: pytest.
     with fake_zeek(sends(), max_queue=1) as zeek, opened(zeek, count) as source:
         monkeypatch.setattr(select, "select", never_writable)
         for _ in range(7):
-            source.send_finding(FINDING)
+            source.send_finding(BARE)
         source.drain()
-        source.send_finding(FINDING)
+        source.send_finding(BARE)
     assert "8 findings could not be sent back to Zeek" in "\n".join(count.problems or ())
 
 

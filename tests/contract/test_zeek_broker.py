@@ -5,6 +5,7 @@ Debian's python3-broker is for the system's Python; the tests skip under another
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 import os
 import select
@@ -22,7 +23,6 @@ import pytest
 from contract.fake_zeek import until
 from hopscope.config import LiveSettings
 from hopscope.errors import InputError, UsageError
-from hopscope.findings import Entity, FarEnd, Finding
 from hopscope.records import InputCount
 from hopscope.sources import broker_bindings
 from hopscope.sources.broker_json import BATCH, Event, RecordLines
@@ -30,6 +30,7 @@ from hopscope.sources.broker_json import decode as decode_frame
 from hopscope.sources.broker_values import Count, Timestamp, Value
 from hopscope.sources.zeek_broker import ZeekBroker, decode
 from hopscope.sources.zeek_stream import TOPIC, ZeekStream
+from support.findings import BARE
 from support.stream import arguments, batch, connection, frame, heartbeat, hello
 
 DEBIAN = Path("/usr/lib/python3/dist-packages")
@@ -109,12 +110,7 @@ def test_native_broker_gives_what_websocket_gives(zeek: Zeek, port: int) -> None
     assert count.missing == 9
 
 
-FINDING = Finding(
-    id="hop-1", entity=Entity("service", "203.0.113.9:443/tcp"), hop="203.0.113.9", port=443, proto="tcp",
-    clients=("10.0.0.1", "2001:db8::1"), names=("x.example",), first_seen="", last_seen="", score_db=12.0,
-    severity="high", prior_db=-40.0, evidence=(), far_end=FarEnd(), attack=("T1090.001",), d3fend=(),
-    counterfactuals={}, void={}, connections=(),
-)  # fmt: skip
+FINDING = dataclasses.replace(BARE, attack=("T1090.001",))
 
 
 def test_findings_go_back_with_their_types(zeek: Zeek, port: int) -> None:

@@ -15,13 +15,13 @@ import pytest
 from contract.fake_zeek import Act, Client, FakeZeek, fake_zeek, only_at, until
 from hopscope.config import LiveSettings
 from hopscope.errors import InputError, UsageError
-from hopscope.findings import Entity, FarEnd, Finding
 from hopscope.records import InputCount
 from hopscope.sources import live_source
 from hopscope.sources.broker_json import Event, decode
 from hopscope.sources.live_source import Tls
 from hopscope.sources.zeek_handshake import PATH
 from hopscope.sources.zeek_websocket import ZeekWebSocket
+from support.findings import BARE
 from support.stream import batch, connection, frame, heartbeat, hello
 
 HELLO = frame(hello())
@@ -195,17 +195,9 @@ def test_what_is_dropped_for_want_of_room_is_known_from_the_next_heartbeat(start
     assert analyzer.count.missing == analyzer.source.status.lost_frames
 
 
-FINDING = Finding(
-    id="hop-1", entity=Entity("service", "203.0.113.9:443/tcp"), hop="203.0.113.9", port=443, proto="tcp",
-    clients=("10.0.0.1", "2001:db8::1"), names=("x.example",), first_seen="", last_seen="", score_db=12.0,
-    severity="high", prior_db=-40.0, evidence=(), far_end=FarEnd(), attack=("T1090.002",), d3fend=(),
-    counterfactuals={}, void={}, connections=(),
-)  # fmt: skip
-
-
 def test_findings_go_back_also_after_a_break(start: Start) -> None:
     zeek, analyzer = start(sends(then=Client.cut), sends())
-    analyzer.source.send_finding(FINDING)
+    analyzer.source.send_finding(BARE)
     until(lambda: len(zeek.received) > 0)
     message = decode(zeek.received[0])
     assert isinstance(message, Event)
@@ -229,7 +221,7 @@ def test_findings_never_hold_up_reading(start: Start) -> None:
         client.zeek.ended.wait(60)  # longer than the test waits
 
     _, analyzer = start(act, server={"max_queue": 1})
-    long = dataclasses.replace(FINDING, names=tuple(f"{i:0250}" for i in range(100)))
+    long = dataclasses.replace(BARE, names=tuple(f"{i:0250}" for i in range(100)))
     sent = 0
 
     def stuck() -> bool:

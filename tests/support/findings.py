@@ -81,6 +81,13 @@ FINDING = Finding(
     input={"packets": 4799, "refused": 2, "problems": ["x.pcap: cut"]},
     versions={"hopscope": "0.1.0", "settings": "a1b2c3"},
 )
+BARE = Finding(
+    id="hop-1", entity=Entity("service", "203.0.113.9:443/tcp"), hop="203.0.113.9", port=443, proto="tcp",
+    clients=("10.0.0.1", "2001:db8::1"), names=("x.example",), first_seen="", last_seen="", score_db=12.0,
+    severity="high", prior_db=-40.0, evidence=(), far_end=FarEnd(), attack=("T1090.002",), d3fend=(),
+    counterfactuals={}, void={}, connections=(),
+)  # fmt: skip
+"""A finding that is handed to Zeek."""
 
 
 def finding(severity: str = "low", score_db: float = -2.3, **changes: Any) -> Finding:

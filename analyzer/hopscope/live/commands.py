@@ -18,7 +18,7 @@ from hopscope.options import EXIT_CODES, FOUND, NOTHING
 
 if TYPE_CHECKING:
     from hopscope.config import Config
-    from hopscope.findings import Finding
+    from hopscope.hunting import Findings
     from hopscope.live.loop import Tick
     from hopscope.records import InputCount
     from hopscope.sources.live_source import LiveSource
@@ -109,7 +109,7 @@ def _stay(
     send: bool,
 ) -> int:
     """Run the loop until a signal ends it; the exit code tells whether anything was found."""
-    from hopscope import terminal
+    from hopscope import store, terminal
     from hopscope.live.loop import Loop
 
     keep = options.keeping(store_file)
@@ -127,20 +127,20 @@ def _stay(
             return ended()
 
         for tick in loop.run(stopped):
-            arisen = [f for f in tick.arisen if f in tick.found.at_least(severity)]
+            arisen = tick.arisen.at_least(severity)
             _show(arisen, form)
             shown += len(arisen)
             if send:
                 for finding in arisen:
                     source.send_finding(finding)
             if keep is not None:
-                _keep(keep, tick)
+                store.save(keep, tick.found)
             last = tick
     problems.tell()
     return _sum_up(last, count, severity, keep)
 
 
-def _show(arisen: list[Finding], form: str) -> None:
+def _show(arisen: Findings, form: str) -> None:
     from hopscope.outputs import jsonl, page, table
 
     if form == "jsonl":
@@ -148,12 +148,6 @@ def _show(arisen: list[Finding], form: str) -> None:
     else:
         page.write((row for f in arisen for row in table.told_of(f)), page.console(sys.stdout))
     sys.stdout.flush()
-
-
-def _keep(path: Path, tick: Tick) -> None:
-    from hopscope import store
-
-    store.save(path, tick.found)
 
 
 def _sum_up(last: Tick | None, count: InputCount, severity: str, keep: Path | None) -> int:

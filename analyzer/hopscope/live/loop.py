@@ -9,10 +9,8 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import pyarrow.compute as pc
-
 from hopscope.config import Config
-from hopscope.findings import SEVERITIES, Finding
+from hopscope.findings import SEVERITIES
 from hopscope.hunting import Findings, told, unweighed
 from hopscope.records import Batch, InputCount
 from hopscope.sources.live_source import LiveSource
@@ -27,8 +25,7 @@ class Tick:
     """What one weighing brought: `arisen` are findings that are new or more severe than when last told."""
 
     found: Findings
-    arisen: tuple[Finding, ...]
-    gone: int  # findings told before that the window no longer supports
+    arisen: Findings
 
 
 class Loop:
@@ -74,15 +71,13 @@ class Loop:
         for reason, problem in unweighed(counts, counts.stale, self._config.window.hours).items():
             self._telling.tell(reason, problem)
         found = Findings(dossier.findings(window, self._config, told(self.count)), self.count)
-        arisen = tuple(f for f in found if SEVERITIES.index(f.severity) > self._told.get(f.id, -1))
-        gone = len(self._told.keys() - {f.id for f in found})
+        arisen = Findings((f for f in found if SEVERITIES.index(f.severity) > self._told.get(f.id, -1)), self.count)
         for finding in arisen:
             self._told[finding.id] = SEVERITIES.index(finding.severity)
-        return Tick(found, arisen, gone)
+        return Tick(found, arisen)
 
     def _add(self, batches: list[Batch]) -> None:
         for batch in batches:
-            self.count.connections += pc.sum(pc.equal(batch.connections["seg"], 0)).as_py() or 0
-            self.count.dns_queries += batch.dns_queries.num_rows
+            self.count.took(batch)
             self._summaries.add(batch)
             self._changed = True

@@ -7,6 +7,7 @@ come in their order.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 
 from hopscope.errors import InputError
 from hopscope.records import CONNECTION_SCHEMA, Batch, InputCount
@@ -45,13 +46,10 @@ def records(
         rows = archive.take(min(left, key=archive.position))
         if rows is None:
             continue
-        for first in _before(rows, archive):
-            batch = join.add(first)
+        for part in chain(_before(rows, archive), (rows,)):
+            batch = join.add(part)
             if batch is not None:
                 yield batch
-        batch = join.add(rows)
-        if batch is not None:
-            yield batch
     last = join.left_open()
     if last is not None:
         yield last

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hopscope.records import CONNECTION_SCHEMA, DNS_QUERY_SCHEMA, Batch, InputCount
+from hopscope.records import NO_CONNECTIONS, NO_DNS_QUERIES, Batch, InputCount
 from hopscope.sources import zeek_logs
 from hopscope.sources.addresses import Networks
 from hopscope.sources.zeek_columns import FILLED, one_batch, one_chunk, with_addresses
@@ -19,9 +19,6 @@ from hopscope.sources.zeek_memory import OpenRows, SideRows, Uids
 from hopscope.sources.zeek_rows import Rows
 
 OWN = {"conn": "hopscope", "dns": "hopscope_dns"}  # whose rows take the place of whose
-
-_NO_CONNECTIONS = one_batch(CONNECTION_SCHEMA.empty_table())
-_NO_QUERIES = one_batch(DNS_QUERY_SCHEMA.empty_table())
 
 
 class Join:
@@ -44,15 +41,15 @@ class Join:
                 return self._connections(rows)
             case "dns":
                 table, _ = self._without(rows.table, "hopscope_dns")
-                return Batch(_NO_CONNECTIONS, zeek_logs.dns_queries(table, rows.place))
+                return Batch(NO_CONNECTIONS, zeek_logs.dns_queries(table, rows.place))
             case "hopscope":
                 self._told["hopscope"].add(one_chunk(rows.table["uid"]))
                 ends, local = ("orig_h", "resp_h"), ("local_orig", "local_resp")
                 table = with_addresses(rows.table, ends, rows.place, self._networks, local)
-                return Batch(one_batch(table), _NO_QUERIES)
+                return Batch(one_batch(table), NO_DNS_QUERIES)
             case "hopscope_dns":
                 self._told["hopscope_dns"].add(one_chunk(rows.table["uid"]))
-                return Batch(_NO_CONNECTIONS, one_batch(with_addresses(rows.table, ("client", "resolver"), rows.place)))
+                return Batch(NO_CONNECTIONS, one_batch(with_addresses(rows.table, ("client", "resolver"), rows.place)))
             case side:
                 self._sides[side].add(rows.table)
                 return None
@@ -62,7 +59,7 @@ class Join:
         rows = self._still_open.rows()
         ended = pc.or_(self._ended.among(rows["uid"]), self._told["hopscope"].among(rows["uid"]))
         rows = rows.filter(pc.invert(ended))
-        return Batch(rows, _NO_QUERIES) if len(rows) else None
+        return Batch(rows, NO_DNS_QUERIES) if len(rows) else None
 
     def dropped(self) -> dict[str, int]:
         """How many rows of each log there was no room for."""
@@ -85,7 +82,7 @@ class Join:
         if self._opened:
             self._ended.add(batch["uid"])
             self._still_open.forget(batch["uid"])
-        return Batch(batch, _NO_QUERIES)
+        return Batch(batch, NO_DNS_QUERIES)
 
     def _without(self, table: pa.Table, own: str) -> tuple[pa.Table, pa.Array]:
         """The rows that hopscope's own log doesn't tell, and the uids of those that it does."""

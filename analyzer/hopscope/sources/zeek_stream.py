@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from hopscope.errors import InputError
-from hopscope.records import CONNECTION_SCHEMA, DNS_QUERY_SCHEMA, Batch, InputCount
+from hopscope.records import CONNECTION_SCHEMA, DNS_QUERY_SCHEMA, NO_CONNECTIONS, NO_DNS_QUERIES, Batch, InputCount
 from hopscope.sources import zeek_columns
 from hopscope.sources.broker_json import Event, Message, RecordLines, Refusal, ServerError, unexpected
 from hopscope.sources.telling import Telling
@@ -35,9 +35,7 @@ MOST_LINES = 1 << 26  # in a batch: no frame is longer, in bytes
 MOST_PROBLEMS = 1024  # told apart
 
 _SCHEMAS = {"connection": CONNECTION_SCHEMA, "dns_query": DNS_QUERY_SCHEMA}
-_NO_CONNECTIONS = pa.RecordBatch.from_pylist([], CONNECTION_SCHEMA)
 Read = Callable[[str, Sequence[str], list[RecordLines]], list[pa.RecordBatch]]
-_NO_QUERIES = pa.RecordBatch.from_pylist([], DNS_QUERY_SCHEMA)
 
 
 def schema_hash(kind: str, columns: Sequence[str]) -> str:
@@ -231,8 +229,8 @@ class ZeekStream:
         out = []
         for i in range(max(len(connections), len(queries))):
             batch = Batch(
-                connections[i] if i < len(connections) else _NO_CONNECTIONS,
-                queries[i] if i < len(queries) else _NO_QUERIES,
+                connections[i] if i < len(connections) else NO_CONNECTIONS,
+                queries[i] if i < len(queries) else NO_DNS_QUERIES,
             )
             self._records += batch.connections.num_rows + batch.dns_queries.num_rows
             out.append(batch)
