@@ -42,7 +42,7 @@ types: .venv/.ready-test
 
 unit: .venv/.ready-test
 	@.ci/setup check
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	timeout -k 60 40m $(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 0
 
 format: .venv/.ready-test
 	$(BIN)/ruff check --fix .
