@@ -25,10 +25,15 @@ from hopscope.heuristics.base import EVIDENCE, Window, missing
 # Heuristics of one group look at one thing; together they weigh no more than the cap, in decibans.
 CAPS: dict[str, float] = {
     "gap": 38.0,  # the same delay, seen by several messages, and by several clients
-    "rhythm": 10.0,  # from the lab; ordinary agents are as regular
+    "rhythm": 18.0,  # ordinary agents are as regular, and as constant in what they say
+    "rotation": 12.0,
     "naming": 10.0,
-    "session": 8.0,  # chat and administrators look the same
+    "session": 10.0,  # chat and administrators look the same
     "volume": 8.0,
+    "shape": 31.0,  # what the first bytes and records look like
+    "identity": 30.0,
+    "community": 10.0,
+    "logon": 15.0,
     "proxy": 45.0,  # a request to relay that was granted speaks for itself
     "relay": 45.0,  # stepping-stone correlation: 30 dB at a false rate of 1e-3, 48 dB at 1e-5 (see relay_pattern)
     "against": 25.0,
