@@ -79,7 +79,8 @@ def test_condense(spark, records, summaries, tmp_path):
 def test_window(spark, summaries, tmp_path):
     hours = sorted(set(summaries["pairs"]["hour"].to_pylist()))
     start_us, end_us = (hour * prepare.HOUR_US + 1 for hour in (hours[1], hours[-1]))  # all hours but the first
-    expected = {**windows.TABLES, "first_seen": pa.schema([windows.FIRST_SEEN.field(i) for i in range(3)])}
+    first_seen = pa.schema([windows.FIRST_SEEN.field(i) for i in range(3)])
+    expected = {**windows.TABLES, "first_seen": first_seen, "host_hours": windows.HOST_HOURS}
     results = []
     for backend in (ibis.duckdb.connect(), spark):
         window = windows.window(on(backend, tmp_path, summaries), start_us, end_us, VantageSettings())

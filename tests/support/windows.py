@@ -43,7 +43,15 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "sensor": "s", "client": CLIENT, "name": "www.example.com", "address": SERVER, "first_us": START,
         "last_us": START, "until_us": START + 300_000_000, "answers": 1,
     },
+    "host_hours": {
+        "sensor": "s", "host": CLIENT, "hour": START // 3_600_000_000, "orig_bytes": 50_000, "resp_bytes": 950_000,
+        "connections": 40,
+    },
 }  # fmt: skip
+HOST_HOURS = pa.schema([
+    ("sensor", pa.string()), ("host", pa.string()), ("hour", pa.int64()),
+    ("orig_bytes", pa.int64()), ("resp_bytes", pa.int64()), ("connections", pa.int64()),
+])  # fmt: skip
 FIRST_SEEN = pa.schema([("kind", pa.string()), ("value", pa.string()), ("first_us", pa.int64())])
 
 
@@ -51,6 +59,8 @@ def window_schema(table: str) -> pa.Schema:
     """The columns of one of the window's tables: those of the summary, `hour` only where the window keeps it."""
     if table == "first_seen":
         return FIRST_SEEN
+    if table == "host_hours":
+        return HOST_HOURS
     schema = TABLES[table]
     return schema if table == "legs" else schema.remove(schema.get_field_index("hour"))
 
@@ -89,6 +99,7 @@ def make_window(
     legs: Rows = (),
     names: Rows = (),
     first_seen: Rows = (),
+    host_hours: Rows = (),
     start_us: int | None = None,
     end_us: int | None = None,
     history_us: int | None = None,
@@ -104,7 +115,7 @@ def make_window(
         "pairs": _pairs_of(start_table) if pairs is None else rows("pairs", pairs),
         "samples": rows("samples", samples), "floors": rows("floors", floors), "rhythm": rows("rhythm", rhythm),
         "starts": start_table, "sets": rows("sets", sets), "legs": rows("legs", legs), "names": rows("names", names),
-        "first_seen": rows("first_seen", first_seen),
+        "first_seen": rows("first_seen", first_seen), "host_hours": rows("host_hours", host_hours),
     }  # fmt: skip
     bounds = (
         ("pairs", "first_us"),

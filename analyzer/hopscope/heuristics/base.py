@@ -15,6 +15,8 @@ import pyarrow as pa
 
 from hopscope.config import VantageSettings
 
+MULTICAST = r"^(2(2[4-9]|3[0-9])\.|255\.255\.255\.255$|[fF][fF][0-9a-fA-F]{2}:)"  # groups and broadcast: no hosts
+
 EVIDENCE = pa.schema([
     ("sensor", pa.string()),
     ("client", pa.string()),  # the best client's evidence counts, further ones add a bonus
@@ -43,7 +45,8 @@ class Window:
     """The merged summaries of the hours that are scored, as Ibis tables of `summaries.schema.TABLES`.
 
     `first_seen` has (kind, value, first_us) over everything ever condensed, also before the window: kind
-    is name or address. `start_us` and `end_us` bound the window; `history_us` is the earliest time known.
+    is name or address. `host_hours` has what each of our hosts exchanged with the internet in each epoch hour
+    (sensor, host, hour, orig_bytes, resp_bytes, connections), also of hours before the window. `start_us` and `end_us` bound the window; `history_us` is the earliest time known.
     `lacks` are the fields of Connection that none of the inputs can fill.
     """
 
@@ -56,6 +59,7 @@ class Window:
     legs: ir.Table
     names: ir.Table
     first_seen: ir.Table
+    host_hours: ir.Table
     start_us: int
     end_us: int
     history_us: int

@@ -12,12 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from hopscope.heuristics.base import EVIDENCE, Fact, Window
+from hopscope.heuristics.base import EVIDENCE, MULTICAST, Fact, Window
 from hopscope.summaries.schema import PAIR
 
 WITNESSES = 10  # uids named with a piece of evidence
 KEYS = tuple(PAIR)
-MULTICAST = r"^(2(2[4-9]|3[0-9])\.|255\.255\.255\.255$|[fF][fF][0-9a-fA-F]{2}:)"  # groups and broadcast: no hosts
 
 
 def outbound(window: Window) -> ir.Table:

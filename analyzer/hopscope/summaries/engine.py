@@ -89,6 +89,14 @@ def first_seen_sql() -> dict[str, str]:
     return _all_sql({"first_seen": window.first_seen(seen, unbound("known", window.FIRST_SEEN))})
 
 
+@functools.cache
+def host_hours_sql() -> dict[str, str]:
+    """SQL of `window.host_hours` over connections, the table pairs of `schema.TABLES`, and `known_hosts`."""
+    rows = condense.of_connections("pairs", unbound("connections", prepare.CONNECTIONS))
+    pairs = merge.union([rows, summaries()["pairs"]])
+    return _all_sql({"host_hours": window.host_hours(pairs, unbound("known_hosts", window.HOST_HOURS))})
+
+
 @contextmanager
 def _registered(con: duckdb.DuckDBPyConnection, tables: Tables) -> Iterator[None]:
     for name, table in tables.items():

@@ -23,6 +23,8 @@ from hopscope.summaries.seen import Seen
 GRACE_US = 600_000_000  # an hour closes this long after its end, by event time
 PIECE_ROWS = 1_000_000  # rows that are merged at a time, so that the engine's memory is bounded
 KNOWN_ROWS = 2_000_000  # names and addresses remembered beyond the hours that are held
+HOST_HOURS = 168  # hours for which hosts' volumes are remembered, back from the latest record
+HOST_ROWS = 2_000_000  # hours of hosts remembered beyond those that are held
 BATCH_ROWS = 100_000  # records that are gathered before they are taken in
 
 _PARTS = 8  # summaries an hour holds before they become one
@@ -39,6 +41,7 @@ class Counts:
     stale: int = 0  # of the condensed: when they came, their hour lay before those that are held already
     expired: int = 0  # of the condensed: their hour lies before those that are held; known to `first_seen` alone
     forgotten: int = 0  # names and addresses dropped from `first_seen`, those not seen for longest
+    forgotten_hours: int = 0  # hours of hosts dropped from `host_hours` before their time, the oldest first
     outside: int = 0  # of the condensed: not in the window that was made last, the expired among them
     dropped_legs: int = 0  # leg rows of that window's hours that went beyond LEG_ROWS of a host and hour
 
@@ -59,6 +62,7 @@ class Summaries:
         self._records: dict[int, int] = {}  # condensed records of each hour that is held
         self._seen = (Seen(), Seen())  # connections, DNS queries
         self._known = windows.FIRST_SEEN.empty_table()
+        self._known_hosts = windows.HOST_HOURS.empty_table()
         self._latest_us: int | None = None
         self._earliest_us: int | None = None
         self._con = engine.connect()
@@ -112,7 +116,11 @@ class Summaries:
         summary = parts.concat(part for hour in within for part in hour.summaries)
         beside = [hour for number, hour in sorted(self._hours.items()) if not first <= number <= last]
         tables, self.counts.dropped_legs = joined.tables(
-            [hour.marked(self._bounds) for hour in within], summary, self._first_seen(beside), self._bounds
+            [hour.marked(self._bounds) for hour in within],
+            summary,
+            self._first_seen(beside),
+            self._host_hours(beside),
+            self._bounds,
         )
         records = self.counts.connections + self.counts.dns_queries
         self.counts.outside = records - sum(n for hour, n in self._records.items() if first <= hour <= last)
@@ -168,6 +176,19 @@ class Summaries:
         }  # fmt: skip
         return engine.run(self._con, engine.first_seen_sql(), inputs, {"first_seen": windows.FIRST_SEEN})["first_seen"]
 
+    def _host_hours(self, hours: Sequence[Hour]) -> pa.Table:
+        """What hosts are known to have exchanged, together with what they did in these hours, back to HOST_HOURS."""
+        since = (self._latest_us or 0) // HOUR_US - HOST_HOURS
+        if not hours:
+            return self._known_hosts.filter(pc.field("hour") > since)
+        inputs = {
+            "connections": held.together(hours),
+            "pairs": parts.concat(part for hour in hours for part in hour.summaries)["pairs"],
+            "known_hosts": self._known_hosts,
+        }
+        made = engine.run(self._con, engine.host_hours_sql(), inputs, {"host_hours": windows.HOST_HOURS})
+        return made["host_hours"].filter(pc.field("hour") > since)
+
     def _unseen(self, seen: Seen, records: pa.Table) -> pa.Table:
         new = seen.add(records["hour"].to_numpy(), records["hash"].to_numpy())
         if new.all():
@@ -201,14 +222,23 @@ class Summaries:
         gone = [hour for hour in self._records if hour < oldest]
         if not gone:
             return
-        self._known = self._first_seen([self._hours.pop(hour) for hour in gone if hour in self._hours])
+        going = [self._hours.pop(hour) for hour in gone if hour in self._hours]
+        self._known, self._known_hosts = self._first_seen(going), self._host_hours(going)
         if self._known.num_rows > KNOWN_ROWS:
             self.counts.forgotten += self._known.num_rows - KNOWN_ROWS
             order = [("last_us", "descending"), ("kind", "ascending"), ("value", "ascending")]
             self._known = self._known.sort_by(order).slice(0, KNOWN_ROWS)
+        self._forget_hosts()
         self.counts.expired += sum(self._records.pop(hour) for hour in gone)
         for seen in self._seen:
             seen.forget(oldest)
+
+    def _forget_hosts(self) -> None:
+        """Let go of the oldest hours of hosts when there are too many."""
+        if (more := self._known_hosts.num_rows - HOST_ROWS) > 0:
+            self.counts.forgotten_hours += more
+            order = [("hour", "descending"), ("sensor", "ascending"), ("host", "ascending")]
+            self._known_hosts = self._known_hosts.sort_by(order).slice(0, HOST_ROWS)
 
 
 def _known(value: int | None) -> tuple[int, ...]:

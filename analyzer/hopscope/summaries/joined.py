@@ -26,18 +26,19 @@ _VIEWS = ("samples", "floors", "rhythm", "starts", "sets")
 
 
 def tables(
-    records: Sequence[pa.Table], summary: Summary, known: pa.Table, bounds: Bounds
+    records: Sequence[pa.Table], summary: Summary, known: pa.Table, known_hosts: pa.Table, bounds: Bounds
 ) -> tuple[dict[str, ir.Table], int]:
     """The window's tables, and how many leg rows were dropped.
 
-    Of each pair-hour either `records` (of held.MARKED) or `summary` tells. `known` (of
-    FIRST_SEEN) is what was seen besides.
+    Of each pair-hour either `records` (of held.MARKED) or `summary` tells. `known` (of FIRST_SEEN) and
+    `known_hosts` (of HOST_HOURS) are what was seen besides.
     """
     backend = ibis.duckdb.connect(**engine.CONFIG)
     con = backend.con
     for name, table in {
         "connections": pa.concat_tables([MARKED.empty_table(), *records]),
         "known": known,
+        "known_hosts": known_hosts,
         **summary,
     }.items():
         con.register(name, table)
@@ -48,10 +49,10 @@ def tables(
     for name in ("hosts", "dropped", "relays"):
         con.execute(f"CREATE TABLE leg_{name} AS {sql[name]}")
     con.execute(f"CREATE TABLE window_legs AS {sql['legs']}")
-    for name in _VIEWS:
+    for name in (*_VIEWS, "host_hours"):
         con.execute(f"CREATE VIEW window_{name} AS {sql[name]}")
     ((dropped,),) = con.execute("SELECT coalesce(sum(rows), 0) FROM leg_dropped").fetchall()
-    names = (*window.TABLES, "first_seen")
+    names = (*window.TABLES, "first_seen", "host_hours")
     return {name: backend.table(f"window_{name}") for name in names}, int(dropped)
 
 
@@ -71,6 +72,7 @@ def queries(bounds: Bounds) -> dict[str, str]:
     }
     made = {name: engine.unbound(f"window_{name}", window.TABLES[name]) for name in ("pairs", "names")}
     seen = window.first_seen(made, engine.unbound("known", window.FIRST_SEEN)).select(*_FIRST_SEEN.names)
+    host_hours = window.host_hours(rows["pairs"], engine.unbound("known_hosts", window.HOST_HOURS))
     # only few hosts' legs are looked at: of those that may relay, and of those that may have too many
     hosts = engine.unbound("leg_hosts", _HOSTS)
     dropped = engine.unbound("leg_dropped", schema.TABLES["leg_buckets"])
@@ -88,6 +90,7 @@ def queries(bounds: Bounds) -> dict[str, str]:
         "relays": (window.relaying_hosts(possible), _HOST),
         "legs": (merge.without(rows["legs"].semi_join(relays, ["sensor", "host"]), dropped), window.TABLES["legs"]),
         "first_seen": (seen, _FIRST_SEEN),
+        "host_hours": (host_hours, window.HOST_HOURS),
         **{name: (table, window.TABLES[name]) for name, table in joined.items()},
     }
     return {name: _typed(engine.sql(e), columns) for name, (e, columns) in steps.items()}

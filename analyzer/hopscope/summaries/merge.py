@@ -85,10 +85,10 @@ RULES: dict[str, Rule] = {
 _SPREAD, _RANGE = 1_000_000_007, 2**31 - 1  # both prime: bucket -> bucket * _SPREAD mod _RANGE has no collisions
 
 
-def _sum(column: ir.IntegerColumn) -> ir.IntegerValue:
+def total(column: ir.IntegerColumn) -> ir.IntegerValue:
     """The sum, which stops where floats stop being exact: forged counts reach it, and no engine hands on more."""
-    total = column.sum()
-    return (total > MOST).ifelse(MOST, total)
+    added = column.sum()
+    return (added > MOST).ifelse(MOST, added)
 
 
 def reduce(name: str, table: ir.Table, bounds: Bounds = BOUNDS, hours: bool = True) -> ir.Table:
@@ -102,7 +102,7 @@ def reduce(name: str, table: ir.Table, bounds: Bounds = BOUNDS, hours: bool = Tr
         return table.drop("hour")
     if by:
         table = table.aggregate(
-            **{c: _sum(table[c]) for c in rule.sums},
+            **{c: total(table[c]) for c in rule.sums},
             **{c: table[c].min() for c in rule.least},
             **{c: table[c].max() for c in rule.most},
             **{c: table[c].any() for c in rule.any_},

@@ -23,7 +23,7 @@ from hopscope.summaries.schema import PAIR, TABLES
 HOUR_US = 3_600_000_000
 
 SET_KINDS = (
-    "service", "ja4", "server_hello", "cert_sha256", "cert_subject", "ssh_host_key", "ssh_server", "alpn",
+    "service", "ja4", "server_hello", "cert_sha256", "cert_subject", "ssh_host_key", "ssh_server", "ssh_client", "alpn",
     "user_agent", "proxy_protocol", "proxy_target", "proxy_accepted", "leaked_far_end",
 )  # fmt: skip
 RENAMED = {

@@ -12,7 +12,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from hopscope.config import VantageSettings
-from hopscope.heuristics.base import Window
+from hopscope.heuristics.base import MULTICAST, Window
 from hopscope.summaries import merge, schema
 from hopscope.summaries.prepare import HOUR_US
 
@@ -26,6 +26,12 @@ TABLES: dict[str, pa.Schema] = {
 FIRST_SEEN = pa.schema(
     [("kind", pa.string()), ("value", pa.string()), ("first_us", pa.int64()), ("last_us", pa.int64())]
 )
+HOST_HOURS = pa.schema([
+    ("sensor", pa.string()), ("host", pa.string()), ("hour", pa.int64()),
+    ("orig_bytes", pa.int64()), ("resp_bytes", pa.int64()), ("connections", pa.int64()),
+])  # fmt: skip
+"""What each of our hosts exchanged with the internet in each hour, over connections it made; merges by sum."""
+HOST_KEY = ("sensor", "host", "hour")
 
 
 def window(
@@ -34,18 +40,20 @@ def window(
     end_us: int,
     vantage: VantageSettings,
     known: ir.Table | None = None,
+    known_hosts: ir.Table | None = None,
     history_us: int | None = None,
 ) -> Window:
     """The window over the hours that overlap [start_us, end_us), of merged summaries (`merge.merge`).
 
-    All hours of `summaries` count for `first_seen`, together with `known` (of FIRST_SEEN), what was
-    condensed earlier. `history_us` is the earliest time known, `start_us` unless given.
+    All hours of `summaries` count for `first_seen` and `host_hours`, together with what was condensed earlier:
+    `known` (of FIRST_SEEN) and `known_hosts` (of HOST_HOURS). `history_us` is the earliest time known, `start_us` unless given.
     """
     within = {name: table.filter(table.hour.between(*hours_of(start_us, end_us))) for name, table in summaries.items()}
     seen = first_seen(summaries, known)
     return Window(
         **{name: join_hours(name, within[name]) for name in TABLES},
         first_seen=seen.select("kind", "value", "first_us"),
+        host_hours=host_hours(summaries["pairs"], known_hosts),
         start_us=start_us,
         end_us=end_us,
         history_us=start_us if history_us is None else history_us,
@@ -119,3 +127,13 @@ def first_seen(summaries: Mapping[str, ir.Table], known: ir.Table | None = None)
             )
     seen = merge.union(parts)
     return seen.aggregate(first_us=seen.first_us.min(), last_us=seen.last_us.max(), by=["kind", "value"])
+
+
+def host_hours(pairs: ir.Table, known: ir.Table | None = None) -> ir.Table:
+    """HOST_HOURS of rows of `pairs` (merged or not), together with `known`; groups and broadcast are no hosts."""
+    out = pairs.filter(pairs.client_local & ~pairs.server_local & ~pairs.server.re_search(MULTICAST))
+    rows = out.select("sensor", "hour", "orig_bytes", "resp_bytes", "connections", host=out.client)
+    parts = [rows.select(*HOST_HOURS.names)] + ([] if known is None else [known.select(*HOST_HOURS.names)])
+    every = merge.union(parts)
+    sums = {c: merge.total(every[c]) for c in ("orig_bytes", "resp_bytes", "connections")}
+    return every.aggregate(**sums, by=list(HOST_KEY)).select(*HOST_HOURS.names)

@@ -12,6 +12,7 @@ from support.tables import assert_same
 
 HOUR = 3_600_000_000
 T = 472_223 * HOUR
+ALL = (*windows.TABLES, "first_seen", "host_hours")
 
 
 def connection(uid, at, **values):
@@ -107,6 +108,38 @@ class TestExpiry:
         assert summaries.counts.forgotten == 2
 
 
+    def test_what_hosts_exchanged_stays_for_a_week(self):
+        summaries = Summaries(config(hours=2))
+        volumes = {"orig_bytes": 100, "seg_orig_bytes": 100, "resp_bytes": 7, "seg_resp_bytes": 7}
+        for i, hour in enumerate((0, 0, 1, 100, 167, 168)):
+            add(summaries, connection("C" * (i + 1), T + hour * HOUR, **volumes))
+        hosts = summaries.window().host_hours.to_pyarrow().to_pylist()
+        first = T // HOUR
+        assert {(r["hour"] - first, r["connections"], r["orig_bytes"]) for r in hosts} == {
+            (1, 1, 100), (100, 1, 100), (167, 1, 100), (168, 1, 100),
+        }  # fmt: skip
+
+    def test_of_an_hour_that_lies_partly_before_the_window_hosts_are_known_whole(self):
+        pieces = [Summaries(config(hours=3)), Summaries(config(hours=48))]
+        whole = generate.batch(200, seed=3, hours=30)
+        for summaries in pieces:
+            for piece in generate.pieces(whole, 40):
+                summaries.add(piece)
+                summaries.flush()
+        tables = [{"host_hours": s.window().host_hours.to_pyarrow()} for s in pieces]
+        assert_same(*tables)
+        assert tables[0]["host_hours"].num_rows
+
+    def test_hours_of_hosts_have_a_bound(self, monkeypatch):
+        monkeypatch.setattr(hours, "HOST_ROWS", 2)
+        summaries = Summaries(config(hours=1))
+        for i in range(6):
+            add(summaries, connection("C" * (i + 1), T + i * HOUR))
+        kept = {r["hour"] - T // HOUR for r in summaries.window().host_hours.to_pyarrow().to_pylist()}
+        assert kept == {2, 3, 4, 5}
+        assert summaries.counts.forgotten_hours == 2
+
+
 class TestWindow:
     def test_reaches_back_from_the_latest_record_and_counts_what_lies_outside(self):
         summaries = Summaries(config(hours=2, dns_seen=False))
@@ -141,7 +174,7 @@ class TestWindow:
             for piece in generate.pieces(whole, 100):
                 summaries.add(piece)
             window = summaries.window()
-            windows_made.append({name: getattr(window, name).to_pyarrow() for name in (*windows.TABLES, "first_seen")})
+            windows_made.append({name: getattr(window, name).to_pyarrow() for name in ALL})
         assert_same(*windows_made)
 
     @pytest.mark.parametrize("rows_at_a_time", [40, 1000])
@@ -156,7 +189,7 @@ class TestWindow:
             for piece in generate.pieces(whole, 20):
                 summaries.add(piece)
             window = summaries.window()
-            made = {name: getattr(window, name).to_pyarrow() for name in (*windows.TABLES, "first_seen")}
+            made = {name: getattr(window, name).to_pyarrow() for name in ALL}
             # a connection's segments may tell a floor several times
             floors = made["floors"].group_by([c for c in made["floors"].column_names if c != "value_us"])
             made["floors"] = floors.aggregate([("value_us", "min")])
@@ -175,7 +208,7 @@ class TestWindow:
 
     def test_of_no_records_is_empty(self):
         window = Summaries(config()).window()
-        assert all(getattr(window, name).count().to_pyarrow().as_py() == 0 for name in (*windows.TABLES, "first_seen"))
+        assert all(getattr(window, name).count().to_pyarrow().as_py() == 0 for name in ALL)
 
     def test_holds_the_types_that_are_declared(self):
         summaries = Summaries(config())
