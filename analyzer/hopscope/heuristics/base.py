@@ -46,8 +46,9 @@ class Window:
 
     `first_seen` has (kind, value, first_us) over everything ever condensed, also before the window: kind
     is name or address. `host_hours` has what each of our hosts exchanged with the internet in each epoch hour
-    (sensor, host, hour, orig_bytes, resp_bytes, connections), also of hours before the window. `start_us` and `end_us` bound the window; `history_us` is the earliest time known.
-    `lacks` are the fields of Connection that none of the inputs can fill.
+    (sensor, host, hour, orig_bytes, resp_bytes, connections), also of hours before the window. `start_us` and
+    `end_us` bound the window; `history_us` is the earliest time known. `lacks` are the fields of
+    Connection that none of the inputs can fill.
     """
 
     pairs: ir.Table

@@ -46,7 +46,8 @@ def window(
     """The window over the hours that overlap [start_us, end_us), of merged summaries (`merge.merge`).
 
     All hours of `summaries` count for `first_seen` and `host_hours`, together with what was condensed earlier:
-    `known` (of FIRST_SEEN) and `known_hosts` (of HOST_HOURS). `history_us` is the earliest time known, `start_us` unless given.
+    `known` (of FIRST_SEEN) and `known_hosts` (of HOST_HOURS). `history_us` is the earliest time known,
+    `start_us` unless given.
     """
     within = {name: table.filter(table.hour.between(*hours_of(start_us, end_us))) for name, table in summaries.items()}
     seen = first_seen(summaries, known)

@@ -107,7 +107,6 @@ class TestExpiry:
         assert kept == {"198.51.100.3", "198.51.100.4", "198.51.100.5"}
         assert summaries.counts.forgotten == 2
 
-
     def test_what_hosts_exchanged_stays_for_a_week(self):
         summaries = Summaries(config(hours=2))
         volumes = {"orig_bytes": 100, "seg_orig_bytes": 100, "resp_bytes": 7, "seg_resp_bytes": 7}
