@@ -23,6 +23,7 @@ PASSES_ON = ("dns", "ntp", "smtp")  # services whose servers pass on what they a
 
 _US = 1_000_000
 _SANE_SECONDS = 1e9  # longer spans and negative ones are no measurement; they would overflow
+_SANE_LULL = 1000.0  # s; a segment lasts 300 s
 _HANDSHAKE = ("S1", "SF", "S2", "S3", "RSTO", "RSTR")  # conn_state after a complete TCP handshake
 _REFUSED = ("S0", "REJ", "RSTOS0", "SH")  # conn_state of TCP attempts that no handshake answered
 _ADDRESS = r"^([0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9a-fA-F]*:[0-9a-fA-F:.]+)$"  # an answer that is an address
@@ -92,7 +93,33 @@ def _pairs(c: ir.Table) -> ir.Table:
 
 
 def _samples(c: ir.Table) -> ir.Table:
-    return c.select(*schema.TABLES["samples"].names)
+    seen = _silences(c)
+    return c.select(**{n: seen[n] if n in seen else c[n] for n in schema.TABLES["samples"].names})
+
+
+def _silences(c: ir.Table) -> dict[str, ir.Value]:
+    """Who broke the silence, and whether the other side answered at once; null where `on_starts` is."""
+    at = c.on_starts
+    long = at.length() >= 3  # most connections are over before one can ask and be answered after a silence
+    each = at.zip(at[1:], at[2:])  # each time (f2) with the one before it (f1) and the one after (f3)
+    broken = each.filter(lambda e: _after_silence(e))
+    by_resp = broken.filter(lambda e: e.f2 < 0)
+    asked = by_resp.filter(lambda e: (e.f3 >= 0) & (e.f3 + e.f2 <= schema.ANSWER_SECONDS))
+    lulls = asked.map(lambda e: ((-e.f2 - e.f1.abs()) * 1000).round().cast("int64"))
+    seen = {
+        "resumed": broken.length(),
+        "resumed_by_resp": by_resp.length(),
+        "asked_by_resp": asked.length(),
+        "lull_ms": lulls.sums(),
+        "lull_ms2": lulls.map(lambda ms: ms * ms).sums(),
+    }
+    nothing = at.isnull().ifelse(ibis.null("int64"), 0)
+    return {name: long.ifelse(count.cast("int64").coalesce(0), nothing) for name, count in seen.items()}
+
+
+def _after_silence(e: ir.StructValue) -> ir.BooleanValue:
+    """The time f2 comes after a silence; false for what is no span of time."""
+    return (e.f2.abs() - e.f1.abs()).between(schema.SILENCE_SECONDS, _SANE_LULL)
 
 
 def _floors(c: ir.Table) -> ir.Table:

@@ -21,6 +21,8 @@ SET_ROWS = 16  # least hashes kept per pair, hour and kind; one more tells that 
 RHYTHM_SECONDS = 60  # the fixed grid of the count vector
 LEG_ROWS = 20_000  # leg rows kept per host and hour; whole 10-second buckets drop beyond
 LEG_BUCKET_SECONDS = 10
+SILENCE_SECONDS = 0.5  # without payload in one direction: what `on_starts` takes for silence
+ANSWER_SECONDS = 0.25  # the far side spoke, and nobody could have read it, thought and typed before that
 
 _T, _I, _F, _B = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 _KEY: list[tuple[str, pa.DataType]] = [
@@ -48,6 +50,11 @@ TABLES: dict[str, pa.Schema] = {
         ("tcp_rtt", _F), ("client_rtt", _F), ("hello_rtt", _F), ("finished_rtt", _F), ("first_reply", _F), ("reply_p10", _F),
         ("replies", _I), ("pause", _F), ("close_rtt", _F), ("first_speaker", _T), ("first_len", _I), ("first_bits", _F),
         ("first_printable", _F), ("first_run", _I), ("first_head_printable", _B), ("tls_sizes", pa.list_(pa.int32())),
+        # of this segment alone, from on_starts; null without it:
+        ("resumed", _I),  # silences of SILENCE_SECONDS and more that either side broke
+        ("resumed_by_resp", _I),  # of those, the ones that the responder broke
+        ("asked_by_resp", _I),  # of those, the ones that the originator answered within ANSWER_SECONDS
+        ("lull_ms", _I), ("lull_ms2", _I),  # the silences before asked_by_resp: sum and sum of squares, each at most 1000 s
     ]),
     # least values with their uid; measures: tcp_rtt, client_rtt, hello_rtt, finished_rtt, first_reply, reply_p10
     "floors": pa.schema([*_KEY, ("hour", _I), ("measure", _T), ("value_us", _I), ("uid", _T)]),
@@ -56,8 +63,8 @@ TABLES: dict[str, pa.Schema] = {
     # first starts of connections in order, and of exchanges in sessions kept open (bytes null);
     # merges by union, START_ROWS rows of least (ts_us, uid)
     "starts": pa.schema([*_KEY, ("hour", _I), ("ts_us", _I), ("uid", _T), ("orig_bytes", _I), ("resp_bytes", _I)]),
-    # kinds: service, ja4, server_hello, cert_sha256, cert_subject, ssh_host_key, ssh_server, alpn, user_agent,
-    # proxy_protocol, proxy_target, proxy_accepted, leaked_far_end; merges by union, SET_ROWS + 1 of least hash
+    # kinds: service, ja4, server_hello, cert_sha256, cert_subject, ssh_host_key, ssh_server, ssh_client, alpn,
+    # user_agent, proxy_protocol, proxy_target, proxy_accepted, leaked_far_end; merges by union, SET_ROWS + 1 of least hash
     "sets": pa.schema([*_KEY, ("hour", _I), ("kind", _T), ("value", _T), ("hash", _I), ("uid", _T), ("connections", _I)]),
     # one row per segment through a host of ours; role accept or connect; bytes as the host sees them
     "legs": pa.schema([

@@ -128,6 +128,30 @@ class TestRhythmAndStarts:
         assert starts == {("C2", T, 100)} | {("C1", T + s * 1_000_000, None) for s in (10, 20, 30, 40, 50, 60)}
 
 
+class TestSilences:
+    KEYS = ("resumed", "resumed_by_resp", "asked_by_resp", "lull_ms", "lull_ms2")
+
+    def of(self, on_starts):
+        (sample,) = tables([connection(on_starts=on_starts)])["samples"]
+        return tuple(sample[k] for k in self.KEYS)
+
+    def test_who_broke_them_and_who_answered_at_once(self):
+        # the originator asks; the responder asks and is answered; it speaks into the void; it asks again
+        assert self.of([0.0, -0.1, 3.0, -3.1, -5.0, 5.125, -9.0, 9.375, -12.0, 12.25]) == (4, 3, 2, 4525, 10_500_625)
+
+    def test_silence_is_half_a_second_at_least(self):
+        assert self.of([0.0, -0.375, 0.5]) == (0, 0, 0, 0, 0)
+        assert self.of([0.0, -0.5, 0.625]) == (1, 1, 1, 500, 250_000)
+
+    def test_nothing_is_known_without_the_times(self):
+        assert self.of(None) == (None,) * 5
+        assert self.of([]) == self.of([0.0, -0.75]) == (0,) * 5
+
+    def test_what_is_no_span_of_time_counts_for_nothing(self):
+        for odd in ([float("nan")] * 5, [0.0, -1e300, 1e300, float("inf")], [5.0, -3.0, 2.0], [0.0, None, -2.0, 2.1]):
+            assert self.of(odd) == (0,) * 5
+
+
 class TestSets:
     def test_hold_each_value_with_its_connections(self):
         rows = [
