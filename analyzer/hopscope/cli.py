@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hopscope import __version__, options
+from hopscope import __version__, graphing, options
 from hopscope.errors import HopscopeError, InputError, UsageError
 from hopscope.live import commands as live
 from hopscope.options import CRASHED, EXIT_CODES, FOUND, INPUT, INTERRUPTED, NOTHING, READER_GONE, USAGE
@@ -30,24 +30,14 @@ def commands() -> None:
     """Find external proxy hops (MITRE ATT&CK T1090.002) in network traffic, and explain them."""
 
 
-_captures = click.argument("captures", nargs=-1, required=True, metavar="INPUT...")
-_sensor = click.option(
-    "--sensor",
-    type=click.Choice(["auto", "builtin", "zeek"]),
-    default="auto",
-    show_default=True,
-    help="What reads the captures: the built-in sensor (auto), or an installed Zeek with hopscope's package.",
-)
-
-
 @commands.command(epilog=EXIT_CODES)
-@_captures
+@options.captures
 @options.form
 @click.option("--out", metavar="FILE", help="Write the findings there instead of to standard output.")
 @options.severity
 @options.local_nets
 @options.config_file
-@_sensor
+@options.sensor
 @options.store_file
 def hunt(
     captures: tuple[str, ...],
@@ -66,11 +56,11 @@ def hunt(
     """
     from hopscope import hunting, store, terminal
 
-    _check_input(captures)
+    options.check_input(captures)
     config = hunting.settings(config_file, local_nets)
     keep = options.keeping(store_file)
     if out is not None:
-        _check_output(Path(out))
+        options.check_output(Path(out))
     if sys.stderr.isatty() and hunting.will_compile(sensor):
         terminal.say("compiling the sensor, once for each version; this takes up to a minute")
     with terminal.progress() as progress:
@@ -113,10 +103,10 @@ def dissect(finding: str, pcap: str, connection: str | None, store_file: str | N
 
 
 @commands.command()
-@_captures
+@options.captures
 @options.local_nets
 @options.config_file
-@_sensor
+@options.sensor
 def records(captures: tuple[str, ...], local_nets: str | None, config_file: str | None, sensor: str) -> int:
     """Print the records of captures and Zeek's logs as JSON Lines, one per connection (segment) and DNS query.
 
@@ -126,7 +116,7 @@ def records(captures: tuple[str, ...], local_nets: str | None, config_file: str 
     from hopscope.outputs import jsonl
     from hopscope.records import InputCount
 
-    _check_input(captures)
+    options.check_input(captures)
     config = hunting.settings(config_file, local_nets)
     count = InputCount()
     for batch in hunting.records(captures, config=config, sensor=sensor, count=count):
@@ -136,6 +126,7 @@ def records(captures: tuple[str, ...], local_nets: str | None, config_file: str 
     return NOTHING
 
 
+commands.add_command(graphing.graph)
 commands.add_command(live.live)
 commands.add_command(live.follow)
 
@@ -179,20 +170,6 @@ def run(arguments: list[str]) -> int:
         for line in traceback.format_exc().splitlines():
             terminal.say(line)
         return CRASHED
-
-
-def _check_input(captures: tuple[str, ...]) -> None:
-    if "-" in captures and sys.stdin.isatty():
-        raise UsageError("standard input is a terminal; pipe a capture into hopscope or name a file")
-
-
-def _check_output(out: Path) -> None:
-    from hopscope import store
-
-    if not out.exists():
-        store.check_writable(out, "--out")
-    elif out.is_dir() or not os.access(out, os.W_OK):
-        raise UsageError(f"{out}: can't be written; name a writable file with --out")
 
 
 def _output(

@@ -11,7 +11,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hopscope import __version__, fusion
+from hopscope import __version__, chains, fusion
 from hopscope.config import Config, FusionSettings
 from hopscope.findings import Entity, Evidence, FarEnd, Finding, finding_id
 from hopscope.fusion import Scored
@@ -33,10 +33,11 @@ def findings(window: Window, config: Config, read: Mapping[str, Any]) -> list[Fi
     pieces = [(s, _rows(s, tables)) for s in scored]
     uids = sorted({u for _, rows in pieces for row in rows.values() for u in row["uids"] or ()})
     connections = _connections(window, uids)
+    named = _dns_names(window, [best["server"] for best in (_best(s, rows) for s, rows in pieces)])
     out = []
     for entity, rows in pieces:
-        out.append(_finding(entity, rows, connections, window, config.fusion, void, dict(read), versions))
-    return out
+        out.append(_finding(entity, rows, connections, named, window, config.fusion, void, dict(read), versions))
+    return chains.with_chains(out)
 
 
 def _rows(scored: Scored, tables: Mapping[str, pa.Table]) -> dict[str, dict[str, Any]]:
@@ -70,6 +71,7 @@ def _finding(
     scored: Scored,
     rows: Mapping[str, dict[str, Any]],
     connections: Mapping[str, dict[str, Any]],
+    named: Mapping[tuple[str, str], Sequence[str]],
     window: Window,
     settings: FusionSettings,
     void: Mapping[str, str],
@@ -77,7 +79,7 @@ def _finding(
     versions: dict[str, str],
 ) -> Finding:
     known = registry()
-    best = max(rows.items(), key=lambda i: (scored.scaled[i[0]], i[0]))[1]
+    best = _best(scored, rows)
     server, port, proto = best["server"], best["port"], best["proto"]
     if scored.entity.kind in ("address", "network"):
         port = proto = None
@@ -88,8 +90,7 @@ def _finding(
     inside = any(known[n].group in fusion.INSIDE and scored.scaled[n] > 0 for n in rows)
     told = [u for e in evidence for u in e.uids if u in connections]
     clients = sorted({e.client for e in evidence if e.client and e.decibans > 0} | {p["client"] for p in pairs})
-    host = f"[{server}]" if ":" in server else server
-    value = f"{host}:{port}/{proto}" if scored.entity.kind == "service" else scored.entity.value
+    value = f"{_place(server, port)}/{proto}" if scored.entity.kind == "service" else scored.entity.value
     shown = Entity(scored.entity.kind, value)
     return Finding(
         id=finding_id(scored.entity, scored.sensor),
@@ -113,7 +114,22 @@ def _finding(
         connections=tuple(connections[u] for u in dict.fromkeys(told))[:CONNECTIONS],
         input=read,
         versions=versions,
+        dns_names=tuple(named.get((scored.sensor, server), ())[:CLIENTS]),
     )
+
+
+def _best(scored: Scored, rows: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """The row that says most: the entity is told at its place."""
+    return max(rows.items(), key=lambda i: (scored.scaled[i[0]], i[0]))[1]
+
+
+def _dns_names(window: Window, servers: Sequence[str]) -> dict[tuple[str, str], list[str]]:
+    """The names whose DNS answers gave each address, by (sensor, address), in order."""
+    answers = window.names.filter(window.names.address.isin(sorted(set(servers))))
+    out: dict[tuple[str, str], list[str]] = {}
+    for r in answers.select("sensor", "address", "name").distinct().to_pyarrow().to_pylist():
+        out.setdefault((r["sensor"], r["address"]), []).append(r["name"])
+    return {key: sorted(names) for key, names in out.items()}
 
 
 def severity(score_db: float, s: FusionSettings) -> str:
@@ -145,7 +161,7 @@ def _evidence(name: str, row: Mapping[str, Any], scored: Scored, settings: Fusio
 def _far_end(rows: Mapping[str, dict[str, Any]]) -> FarEnd:
     """What the evidence knows of what stands behind the hop."""
     gap, relay, proxy = rows.get("path_gap"), rows.get("relay_pattern"), rows.get("proxy_protocol")
-    seen = f"{relay['far_peer']}:{relay['far_port']}" if relay and relay.get("far_peer") else None
+    seen = _place(relay["far_peer"], relay["far_port"]) if relay and relay.get("far_peer") else None
     asked = proxy["targets"][0] if proxy and proxy["targets"] else None
     if gap is None or gap["distance_ms"] is None:
         return FarEnd(seen=seen, asked=asked)
@@ -198,6 +214,10 @@ def _connections(window: Window, uids: Sequence[str]) -> dict[str, dict[str, Any
             **{k: r[k] for k in kept},
         }  # fmt: skip
     return out
+
+
+def _place(address: str, port: int | None) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def _moment(us: int) -> str:

@@ -77,6 +77,8 @@ class Finding:
     suppression: str | None = None
     input: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    dns_names: tuple[str, ...] = ()  # names whose DNS answers gave a client the hop's address
+    chains: tuple[str, ...] = ()  # chains of hops that it stands in: client -> hop -> next hop -> far end
 
     def to_json(self) -> str:
         """One line of JSON, keys in the order of the fields."""
@@ -93,6 +95,7 @@ class Finding:
                 "evidence": tuple(Evidence(**{**e, "uids": tuple(e["uids"])}) for e in raw["evidence"]),
                 "far_end": FarEnd(**raw["far_end"]),
                 **{k: tuple(raw[k]) for k in ("clients", "names", "attack", "d3fend", "connections")},
+                **{k: tuple(raw.get(k, ())) for k in ("dns_names", "chains")},  # older stores lack them
             })  # fmt: skip
         except (KeyError, TypeError, AttributeError) as e:
             raise ValueError(f"not a finding: {e}") from e

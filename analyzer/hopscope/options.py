@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import click
@@ -22,10 +23,18 @@ Exit codes:
   3  input that couldn't be read
 """
 
+captures = click.argument("captures", nargs=-1, required=True, metavar="INPUT...")
 local_nets = click.option(
     "--local-nets", metavar="CIDR,CIDR", help="The monitored networks, e.g. 10.0.0.0/8,2001:db8::/32."
 )
 config_file = click.option("--config", "config_file", metavar="FILE", help="Settings, in TOML.")
+sensor = click.option(
+    "--sensor",
+    type=click.Choice(["auto", "builtin", "zeek"]),
+    default="auto",
+    show_default=True,
+    help="What reads the captures: the built-in sensor (auto), or an installed Zeek with hopscope's package.",
+)
 store_file = click.option(
     "--findings", "store_file", metavar="FILE", help="Where findings are kept. [default: the last run's]"
 )
@@ -61,3 +70,19 @@ def keeping(named: str | None) -> Path | None:
         terminal.say(f"findings won't be kept: {e}")
         return None
     return path
+
+
+def check_input(captures: tuple[str, ...]) -> None:
+    """Raises UsageError when a person would have to type a capture."""
+    if "-" in captures and sys.stdin.isatty():
+        raise UsageError("standard input is a terminal; pipe a capture into hopscope or name a file")
+
+
+def check_output(out: Path) -> None:
+    """Raises UsageError when the file can't be written, before the work begins."""
+    from hopscope import store
+
+    if not out.exists():
+        store.check_writable(out, "--out")
+    elif out.is_dir() or not os.access(out, os.W_OK):
+        raise UsageError(f"{out}: can't be written; name a writable file with --out")

@@ -44,6 +44,10 @@ def _about(f: Finding) -> Iterator[Row]:
     yield Row(
         words.far_end(f.far_end) or "unknown: nothing named it and no gap measured it", "far end", LABELS, indent=2
     )
+    if f.dns_names and f.dns_names != f.names:
+        yield Row(words.listed(f.dns_names, 10), "in DNS as", LABELS, indent=2)
+    for chain in f.chains:
+        yield Row(chain, "chain", LABELS, indent=2)
     if f.suppression is not None:
         yield Row(f.suppression, "suppressed", LABELS, indent=2)
 

@@ -16,6 +16,7 @@ from hopscope.records import InputCount
 STYLES = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "info": ""}
 REASONS = 3  # sentences of evidence in the overview; `explain` has them all
 PROBLEMS = 20  # lines about what could not be read
+CHAINS = 2  # likewise of chains
 LABELS = 10
 
 
@@ -95,6 +96,8 @@ def told_of(f: Finding) -> Iterator[Row]:
     behind = words.behind(f.far_end)
     if behind is not None:
         yield _row("far end", behind)
+    for chain in f.chains[:CHAINS]:
+        yield _row("chain", chain)
     yield _row("seen", words.period(f.first_seen, f.last_seen))
     if f.suppression is not None:
         yield _row("suppressed", f.suppression)
