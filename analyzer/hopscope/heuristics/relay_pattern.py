@@ -1,23 +1,26 @@
-"""Both legs through one of our hosts: what comes in goes out again, at the same time and with the same bytes."""
+"""Both legs through one of our hosts: what comes in goes out again, with the same bytes or the same pauses."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
+import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from hopscope.config import setting
 from hopscope.heuristics.base import Fact, Window
-from hopscope.heuristics.evidence import WITNESSES, evidence, numbers, rise, void_for_all
-from hopscope.heuristics.leg_matching import GRAIN, Legs, Matches, chance, match, share_alike
-from hopscope.heuristics.segments import Flags, Floats, Ints, group_ids, key_ids, means, offsets_of, quantiles, spans
+from hopscope.heuristics.coincidence import Coincidences, Ons, Rule, coincide
+from hopscope.heuristics.evidence import numbers, void_for_all
+from hopscope.heuristics.leg_matching import Legs, Matches, Runs, far_runs, match, near_runs
+from hopscope.heuristics.relay_evidence import FACTS, SECOND, by_bytes, by_pauses, stronger
+from hopscope.heuristics.segments import Flags, Floats, Ints, key_ids
+from hopscope.records import SEGMENT_SECONDS
 from hopscope.summaries.condense import PASSES_ON
 
-SECOND = 1_000_000
 BY_DESIGN = f"(^|,)({'|'.join(PASSES_ON)})(,|$)"  # short connections of one of these alone leave no legs
 
 
@@ -35,22 +38,20 @@ class Settings:
     level_db: float = setting(40.0, "decibans", "most that byte counts which agree may weigh")
     follow_db: float = setting(30.0, "decibans", "most that byte counts which change together may weigh")
     max_db: float = setting(45.0, "decibans", "most that both legs may weigh")
+    pause_delta_ms: float = setting(80.0, "ms", "payload after a pause follows payload at the other leg within this")
+    pause_share: float = setting(0.3, "", "least share of the pauses, at the leg with fewer, that end together")
+    pause_far_share: float = setting(0.7, "", "share of the far leg's pauses from which all weight counts")
+    pause_run: int = setting(2, "pauses", "pauses in a row that end together, where the far leg is the later one")
+    pause_run_kept: int = setting(4, "pauses", "the same where the far leg was open before the near one")
+    pause_run_per: int = setting(100, "pauses", "pauses above which more in a row are asked for, in proportion")
+    pause_few: int = setting(4, "pauses", "least pauses that end together, each way")
+    pause_full: int = setting(8, "pauses", "pauses at no fixed interval, each way, from which all weight counts")
+    pause_db: float = setting(30.0, "decibans", "most that pauses which end together may weigh")
 
 
-FACTS = (
-    Fact("matched", "sessions", "sessions in whose time and bytes a far leg agrees with the near one"),
-    Fact("near_sessions", "sessions", "all sessions accepted at this port"),
-    Fact("far_sessions", "sessions", "all sessions from this host to the far end"),
-    Fact("far_peer", "", "address of the far end"),
-    Fact("far_port", "", "port of the far end"),
-    Fact("start_lag_s", "s", "median time from the start of the near leg to that of the far one"),
-    Fact("end_gap_s", "s", "median time between the ends of the legs"),
-    Fact("bytes", "bytes", "bytes carried by the matched near legs, both ways"),
-    Fact("byte_agreement", "", "1 minus the median relative difference in bytes, the worse way; 1 is equal"),
-    Fact("level_db", "decibans", "what the agreement of the byte counts weighs"),
-    Fact("follow_db", "decibans", "what their changing together weighs"),
-)
 _NEAR = ("sensor", "host", "own_port", "proto")
+_SANE_SECONDS = 1e9  # longer is no time
+_SESSION = ("sensor", "host", "role", "uid")
 _FAR = ("sensor", "host", "peer", "peer_port", "proto")
 
 
@@ -59,10 +60,14 @@ class RelayPattern:
     """Does one of our hosts pass on what strangers send it?
 
     A near leg is a connection that our host accepts, a far leg one that it makes to the internet. Segments
-    are merged per connection. Candidates start 0 to `max_lag_s` apart and end within `end_gap_s` or
-    `end_share` of the near leg's length; what goes in at one must come out at the other, both ways, within
-    `offset_bytes` or a tenth (a relay's own words: SOCKS, CONNECT, PROXY). Each leg is matched once, the
-    least likely coincidence of bytes first. Formula, per accepting port and far end:
+    are merged per connection. Either their bytes agree, or their pauses do; the stronger is told.
+
+    Bytes. Candidates start 0 to `max_lag_s` apart and end within `end_gap_s` or `end_share` of the near
+    leg's length; what goes in at one must come out at the other, both ways, within `offset_bytes` or a tenth
+    (a relay's own words: SOCKS, CONNECT, PROXY). Each leg is matched once, the least likely coincidence of
+    bytes first. Of what is left, several far legs one after another may carry on one near leg, or several
+    near legs one far leg, when their bytes together agree within `offset_bytes` or a hundredth. Formula, per
+    accepting port and far end:
 
     timing = `timing_db` · n / (n + `timing_half`) for n matched sessions;
     level = the median session's -10 log10 of the chance that unrelated byte counts agree as well: per
@@ -74,16 +79,35 @@ class RelayPattern:
     host's far ends that were in question. The whole is scaled by the share of the far end's sessions that
     match, full from `full_share`, and at most `max_db`.
 
-    A shop that calls a payment service for each visitor is in step, but other bytes go in and out: it
-    stays below 28 dB even where sizes happen to be near. DNS, NTP and mail servers pass on by design and
-    are left out (by content, not by port), and so are `vantage.own_proxies`; a reverse proxy towards
-    internal servers has no far leg to the internet. A leg encrypted anew has other bytes and is not found.
+    Pauses (Zhang and Paxson's ON/OFF coincidence, for legs that are encrypted anew or multiplexed). A pause
+    is 0.5 s without payload in one direction. Per near peer, accepting port and far end: payload that ends a
+    pause at the far leg must follow such payload at the near leg within `pause_delta_ms`, and replies the
+    other way round; each way for `pause_share` of the pauses of the leg that has fewer, `pause_few` times,
+    and `pause_run` (`pause_run_kept`) times in a row, times n / `pause_run_per` for n pauses above that.
+    timing = -10 log10 of the chance of so many between unrelated legs (Chernoff's bound, the worse way; the
+    chance of one is the other leg's pauses per `pause_delta_ms`, or what is found when its times are shifted
+    by some seconds, whichever is more), less 10 log10 of the pairs compared on this host; at most
+    `pause_db`. Only coincidences that a common clock can't explain count: those whose distance from the one
+    before is not the usual one. Full from `pause_full` of them, and from `pause_far_share` of the far leg's
+    pauses: a server's connection that many visitors share is explained by none of them alone.
+    volume = both ways, the likelihood ratio that the bytes are one content in two encryptions (log10 of their
+    ratio normal about 0 with deviation 0.2, after 4 KB per session for handshakes) against unrelated sizes
+    (spread evenly over three powers of ten); at least -15 dB each way, near +8 at most, less for few bytes.
 
-    Source: D3FEND Relay Pattern Analysis; Zhang & Paxson 2000. Weights: correlating both legs reaches
-    true rates above 0.99 at a false rate of 1e-3 (30 dB) and 0.71 to 0.79 at 1e-5 (48 dB) for socat and
-    SSH (Mathews et al. 2026, stepping stones), by timing alone; half of the former is used for timing,
-    since servers that call out are in step too, and the whole stays below the latter.
-    Void on one-sided links.
+    A shop that calls a payment service for each visitor is in step, but other bytes go in and out: it
+    stays below 28 dB even where sizes happen to be near. With few visitors on connections kept open its
+    pauses end together too, and the volume tells it apart. DNS, NTP and mail servers pass on by design and
+    are left out (by content, not by port), and so are `vantage.own_proxies` and peers that our host itself
+    calls back; a reverse proxy towards internal servers has no far leg to the internet. A gateway of our own
+    that passes each request of one client on to the internet is a relay by all that can be seen: declare it.
+    A relay that speaks only at fixed intervals, encrypted anew, is not found.
+
+    Source: D3FEND Relay Pattern Analysis; Zhang & Paxson 2000 (0.5 s, 80 ms, 0.3, 2 or 4 in a row, 100).
+    Weights: correlating both legs reaches true rates above 0.99 at a false rate of 1e-3 (30 dB) and 0.71 to
+    0.79 at 1e-5 (48 dB) for socat and SSH (Mathews et al. 2026, stepping stones), by timing alone. So pauses
+    weigh at most the former (published); start and end in step half of it, since servers that call out are
+    in step too (assumed); the whole stays below the latter. `pause_full`, `pause_far_share` and the spreads
+    of volume are assumed: no rate is published for them. Void on one-sided links.
     """
 
     name: str = "relay_pattern"
@@ -102,21 +126,36 @@ class RelayPattern:
         rows = _sessions(window)
         hosts, near, far = (
             key_ids(rows, ("sensor", "host")),
-            pc.equal(rows["role"], "accept"),
-            pc.equal(rows["role"], "connect"),
+            _flags(pc.equal(rows["role"], "accept")),
+            _flags(pc.equal(rows["role"], "connect")),
         )
-        near_rows, far_rows = rows.filter(near), rows.filter(far)
-        near_legs, far_legs = _legs(near_rows, hosts[_flags(near)], _NEAR), _legs(far_rows, hosts[_flags(far)], _FAR)
-        found = match(
-            near_legs, far_legs, round(settings.max_lag_s * SECOND), round(settings.end_gap_s * SECOND),
-            settings.end_share, settings.offset_bytes,
-        )  # fmt: skip
-        return _judge(near_rows, far_rows, near_legs, far_legs, found, settings)
+        near_rows, far_rows = rows.filter(pa.array(near)), rows.filter(pa.array(far))
+        near_legs, far_legs = _legs(near_rows, hosts[near], _NEAR), _legs(far_rows, hosts[far], _FAR)
+        of_peer = _legs(near_rows, hosts[near], (*_NEAR, "peer"))
+        bounds = (round(settings.max_lag_s * SECOND), round(settings.end_gap_s * SECOND), settings.end_share,
+                  settings.offset_bytes)  # fmt: skip
+        found = match(near_legs, far_legs, *bounds)
+        matched = _joined(
+            _singly(near_legs, far_legs, found),
+            far_runs(near_legs, far_legs, found, *bounds),
+            near_runs(of_peer, far_legs, found, *bounds),
+        )
+        asked = found.looks > 0
+        asked[matched.far] = True
+        bytes_agree = by_bytes(near_rows, far_rows, near_legs, far_legs, matched, asked, settings)
+        return stronger(bytes_agree, _pauses(window, near_rows, far_rows, of_peer, far_legs, settings))
 
     def sentence(self, facts: Mapping[str, Any]) -> str:
         """Who passes what on to whom."""
+        to = f"{facts['far_peer']} port {facts['far_port']}"
+        if facts["coincidences"] is not None:
+            return (
+                f"in {facts['coincidences']} of {facts['pauses']} cases payload after a pause is passed on within"
+                f" {1000 * facts['passing_s']:.0f} ms between a connection that came in and one to {to},"
+                f" to it and back ({facts['bytes']} bytes)"
+            )
         return (
-            f"{facts['matched']} of {facts['far_sessions']} connections to {facts['far_peer']} port {facts['far_port']}"
+            f"{facts['far_matched']} of {facts['far_sessions']} connections to {to}"
             f" start {facts['start_lag_s']:.2f} s after one that came in and carry the same bytes"
             f" ({100 * facts['byte_agreement']:.1f} % agreement, {facts['bytes']} bytes)"
         )
@@ -124,106 +163,114 @@ class RelayPattern:
 
 def _sessions(window: Window) -> pa.Table:
     """Whole connections of hosts that accept and also connect to the internet, in order of (host, start, uid)."""
-    legs = window.legs
-    legs = legs.filter((legs.role == "accept") | ~legs.peer_local)
-    legs = legs.filter(legs.in_bytes.notnull() & legs.out_bytes.notnull() & ~legs.host.isin(window.vantage.own_proxies))
-    roles = legs.group_by("sensor", "host").agg(roles=legs.role.nunique())
-    legs = legs.semi_join(roles.filter(roles.roles == 2), ["sensor", "host"])
+    legs = _useful(window)
     whole = legs.group_by("sensor", "host", "role", "uid", "peer", "peer_port", "own_port", "proto").agg(
         start=legs.start_us.min(), end=legs.end_us.max(), into=legs.in_bytes.sum(), out=legs.out_bytes.sum(),
-        service=legs.service.max(),
+        service=legs.service.max(), ons=legs.on_starts.length().sum(),
     )  # fmt: skip
     whole = whole.filter(whole.service.isnull() | ~whole.service.re_search(BY_DESIGN))
     return whole.to_pyarrow().sort_by([(k, "ascending") for k in ("sensor", "host", "start", "uid")])
 
 
+def _useful(window: Window) -> ir.Table:
+    """Leg rows of hosts that accept and also connect to the internet, our own proxies left out."""
+    legs = window.legs
+    legs = legs.filter((legs.role == "accept") | ~legs.peer_local)
+    legs = legs.filter(legs.in_bytes.notnull() & legs.out_bytes.notnull() & ~legs.host.isin(window.vantage.own_proxies))
+    roles = legs.group_by("sensor", "host").agg(roles=legs.role.nunique())
+    return legs.semi_join(roles.filter(roles.roles == 2), ["sensor", "host"])
+
+
+def _pauses(window: Window, near_rows: pa.Table, far_rows: pa.Table, near: Legs, far: Legs, s: Settings) -> pa.Table:
+    """Evidence of legs whose pauses end together; reads the segments of hosts where some legs have enough."""
+    enough = [
+        rows.filter(pa.array(np.bincount(legs.group, numbers(rows, "ons"))[legs.group] >= 2 * s.pause_few))
+        if rows.num_rows else rows for rows, legs in ((near_rows, near), (far_rows, far))
+    ]  # fmt: skip
+    hosts = [set(zip(*(rows[k].to_pylist() for k in ("sensor", "host")), strict=True)) for rows in enough]
+    both = hosts[0] & hosts[1]
+    segments = _segments(window, sorted({host for _, host in both}))
+    near_at, far_at = (_places(segments, rows) for rows in (near_rows, far_rows))
+    rule = Rule(
+        round(s.pause_delta_ms * 1000), s.pause_share, s.pause_few, s.pause_run, s.pause_run_kept, s.pause_run_per
+    )
+    c = coincide(near, far, _ons(segments, near_at, outward=False), _ons(segments, far_at, outward=True), rule)
+    near_bytes = _between(segments, near_at, near.group, c.near, c)
+    far_bytes = _between(segments, far_at, far.group, c.far, c)
+    return by_pauses(near_rows, far_rows, near, far, c, near_bytes, far_bytes, s)
+
+
+def _segments(window: Window, hosts: list[str]) -> pa.Table:
+    """All segments of the legs of `hosts`, with the time each begins."""
+    legs = _useful(window)
+    legs = legs.filter(legs.host.isin(hosts)) if hosts else legs.limit(0)
+    begin = legs.start_us + legs.seg.cast("int64") * (SEGMENT_SECONDS * SECOND)
+    columns = (*_SESSION, "start_us", "end_us", "in_bytes", "out_bytes", "on_starts")
+    return legs.select(*columns, begin_us=begin).to_pyarrow()
+
+
+def _places(segments: pa.Table, rows: pa.Table) -> Ints:
+    """For each segment the place of its session in `rows`, -1 when it isn't there."""
+    ids = key_ids(pa.concat_tables([rows.select(_SESSION), segments.select(_SESSION)]), _SESSION)
+    place = np.full(1 + int(ids.max(initial=0)), -1)
+    place[ids[: rows.num_rows]] = np.arange(rows.num_rows)
+    out: Ints = place[ids[rows.num_rows :]]
+    return out
+
+
+def _ons(segments: pa.Table, at: Ints, outward: bool) -> Ons:
+    """The ON starts of the sessions at `at`. `outward`: our host is the originator, whose ON starts are positive."""
+    lists = segments["on_starts"].combine_chunks()
+    times = np.asarray(lists.flatten().cast(pa.float64()).fill_null(np.nan).to_numpy(zero_copy_only=False))
+    row = np.asarray(pc.list_parent_indices(lists), np.int64)
+    sane = np.isfinite(times) & (np.abs(times) < _SANE_SECONDS) & (at[row] >= 0)
+    times, row = times[sane], row[sane]
+    start = np.asarray(segments["start_us"].to_numpy(), np.int64)[row]
+    return Ons(at[row], start + np.round(np.abs(times) * SECOND).astype(np.int64), (times < 0) == outward)
+
+
+def _between(segments: pa.Table, at: Ints, group: Ints, which: Ints, c: Coincidences) -> tuple[Floats, Floats]:
+    """Bytes in and out of each pair's group, in the segments that touch the time of both."""
+    known = at >= 0
+    of = group[at[known]]
+    begin, end = (np.asarray(segments[k].to_numpy(), np.int64)[known] for k in ("begin_us", "end_us"))
+
+    def total(column: str) -> Floats:
+        values = numbers(segments, column)[known]
+        # those that begin before the end, less those that ended before the beginning
+        return _up_to(of, begin, values, which, c.end, "right") - _up_to(of, end, values, which, c.begin, "left")
+
+    return total("in_bytes"), total("out_bytes")
+
+
+def _up_to(group: Ints, time: Ints, values: Floats, which: Ints, until: Ints, side: Literal["left", "right"]) -> Floats:
+    """Sum of each wanted group's values with a time before `until` ("left") or up to it ("right")."""
+    if not len(group) or not len(which):
+        return np.zeros(len(which))
+    order = np.lexsort((time, group))
+    origin = int(min(time.min(), until.min()))
+    width = int(max(time.max(), until.max())) - origin + 2
+    key = group[order] * width + (time[order] - origin)
+    so_far = np.concatenate([[0.0], np.cumsum(values[order])])
+    high = np.searchsorted(key, which * width + (until - origin), side)
+    out: Floats = so_far[high] - so_far[np.searchsorted(key, which * width, "left")]
+    return out
+
+
+def _singly(near: Legs, far: Legs, m: Matches) -> Runs:
+    """Matches of one near leg with one far leg."""
+    i, j, one = m.near, m.far, np.ones(len(m.near), np.int64)
+    return Runs(i, j, one, one, near.into[i], near.out[i], far.into[j], far.out[j], np.abs(far.end[j] - near.end[i]),
+                m.looks[j])  # fmt: skip
+
+
+def _joined(*runs: Runs) -> Runs:
+    return Runs(*(np.concatenate([getattr(r, f.name) for r in runs]) for f in fields(Runs)))
+
+
 def _legs(rows: pa.Table, host: Ints, keys: tuple[str, ...]) -> Legs:
     start, end = (np.asarray(rows[k].to_numpy(), np.int64) for k in ("start", "end"))
     return Legs(host, key_ids(rows, keys), start, end, numbers(rows, "into"), numbers(rows, "out"))
-
-
-def _judge(near_rows: pa.Table, far_rows: pa.Table, near: Legs, far: Legs, m: Matches, s: Settings) -> pa.Table:
-    """Evidence of the matches, judged per accepting port and far end, told per near peer."""
-    group = group_ids(near.group[m.near], far.group[m.far])
-    order = np.argsort(group, kind="stable")
-    i, j, offsets = m.near[order], m.far[order], offsets_of(group[order])
-    n = np.diff(offsets).astype(np.float64)
-    one = offsets[:-1]
-    up, down = near.into[i], near.out[i]
-    up_off, down_off = up - far.out[j], down - far.into[j]
-
-    far_sessions = np.bincount(far.group)[far.group[j[one]]] if len(one) else n
-    looks = means(m.looks[j].astype(np.float64), offsets)
-    asked = np.unique(np.stack([far.host, far.group])[:, m.looks > 0], axis=1)[0]
-    ends = np.bincount(asked, minlength=1 + int(far.host.max(initial=0)))[far.host[j[one]]]
-    odds = _odds(far, far.out, j, up, np.abs(up_off)) * _odds(far, far.into, j, down, np.abs(down_off))
-    level = np.minimum(_median(-10 * np.log10(odds), offsets), s.level_db)
-    together = _together(up, up_off, offsets) + _together(down, down_off, offsets)
-    follow = np.clip((together - n * 10 * np.log10(looks)) * (n - 1) / n, 0, s.follow_db)
-    timing = s.timing_db * n / (n + s.timing_half) / looks
-    share = rise(n / far_sessions, 0.0, s.full_share)
-    decibans = share * np.clip(timing + level + follow - 10 * np.log10(looks * ends), 0, s.max_db)
-
-    off = np.maximum(np.abs(up_off) / np.maximum(up, 1), np.abs(down_off) / np.maximum(down, 1))
-    facts: dict[str, Any] = {
-        "matched": n.astype(np.int64),
-        "near_sessions": np.bincount(near.group)[near.group[i[one]]] if len(one) else one,
-        "far_sessions": far_sessions.astype(np.int64),
-        "far_peer": far_rows["peer"].take(pa.array(j[one])),
-        "far_port": far_rows["peer_port"].take(pa.array(j[one])),
-        "start_lag_s": np.round(_median((far.start[j] - near.start[i]) / SECOND, offsets), 3),
-        "end_gap_s": np.round(_median(np.abs(far.end[j] - near.end[i]) / SECOND, offsets), 3),
-        "bytes": np.nan_to_num(means(up + down, offsets) * n).astype(np.int64),
-        "byte_agreement": np.round(1 - _median(off, offsets), 4),
-        "level_db": np.round(level, 2),
-        "follow_db": np.round(follow, 2),
-    }
-    told = _told(near_rows, far_rows, i, j, offsets)
-    of = told["group"].to_numpy()
-    threshold = f"relay_pattern.max_lag_s = {s.max_lag_s:g} s"
-    values = {k: v.take(pa.array(of)) if isinstance(v, pa.ChunkedArray) else v[of] for k, v in facts.items()}
-    return evidence(told, decibans[of], threshold, FACTS, values)
-
-
-def _told(near_rows: pa.Table, far_rows: pa.Table, i: Ints, j: Ints, offsets: Ints) -> pa.Table:
-    """One row per group of matches and near peer: the evidence's keys, `group` and the uids of both legs."""
-    group = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-    peer = key_ids(near_rows.take(pa.array(i)), ("peer",))
-    order = np.lexsort((peer, group))
-    bounds = offsets_of(group_ids(group, peer)[order])
-    first, few = order[bounds[:-1]], np.minimum(np.diff(bounds), WITNESSES // 2)
-    shown = order[spans(bounds[:-1], few)]
-    uids = pa.concat_arrays([near_rows["uid"].take(pa.array(i[shown])).combine_chunks(),
-                             far_rows["uid"].take(pa.array(j[shown])).combine_chunks()])  # fmt: skip
-    both = np.stack([np.arange(len(shown)), np.arange(len(shown)) + len(shown)], axis=1).ravel()
-    lists = pa.ListArray.from_arrays(
-        pa.array(np.concatenate([[0], 2 * np.cumsum(few)]), pa.int32()), uids.take(pa.array(both))
-    )
-    told = near_rows.select(["sensor", "peer", "host", "own_port", "proto"]).take(pa.array(i[first]))
-    told = told.rename_columns(["sensor", "client", "server", "port", "proto"])
-    return told.append_column("group", pa.array(group[first])).append_column("uids", lists)
-
-
-def _odds(far: Legs, values: Floats, j: Ints, wanted: Floats, off: Floats) -> Floats:
-    """Chance that bytes agree as well in one direction, by size and by what the host's other far legs show."""
-    seen = share_alike(far.host, far.group, values, j, wanted, off)
-    out: Floats = np.maximum(chance(off, wanted), seen)
-    return out
-
-
-def _together(sizes: Floats, off: Floats, offsets: Ints) -> Floats:
-    """How much less the differences vary than the sizes do, in decibans summed over each group's sessions."""
-    n = np.diff(offsets)
-    varies = np.abs(sizes - np.repeat(_median(sizes, offsets), n))
-    differs = np.abs(off - np.repeat(_median(off, offsets), n))
-    gain = means(10 * np.log10((2 * varies + GRAIN) / (2 * differs + GRAIN)), offsets) * n
-    out: Floats = np.maximum(gain, 0.0)
-    return out
-
-
-def _median(values: Floats, offsets: Ints) -> Floats:
-    out: Floats = quantiles(values, offsets, (0.5,))[0]
-    return out
 
 
 def _flags(mask: pa.ChunkedArray) -> Flags:

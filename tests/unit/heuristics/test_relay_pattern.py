@@ -54,6 +54,25 @@ def shop(
     return legs
 
 
+def anew(
+    n: int = 20, visitors: int = 1, every: float | None = None, answers: float = 1.1, seed: int = 4
+) -> list[dict[str, Any]]:
+    """Sessions at SSH whose content goes out encrypted anew in one session of TLS; bytes differ.
+
+    With more `visitors` each has a share of the far leg; `answers` is the near leg's share of what came back.
+    """
+    rng = random.Random(seed)
+    at = [8 + (every * k if every else 2.5 * k + rng.random()) for k in range(n)]
+    near = [at[v::visitors] for v in range(visitors)]
+    legs = [
+        leg("accept", f"A{v}", 0, 100, 18_000 // visitors, round(43_000 * answers) // visitors,
+            peer=f"198.51.100.{v + 7}", own_port=22, service="ssh", on_starts=[x for t in times for x in (t, -t - 0.104)])
+        for v, times in enumerate(near)
+    ]  # fmt: skip
+    heard = [x for t in at for x in (t - 5 + 0.002, -(t - 5 + 0.102))]
+    return [*legs, leg("connect", "C", 5, 90, 43_000, 10_000, on_starts=heard)]
+
+
 def weigh(legs: list[dict[str, Any]], settings: Settings | None = None, **window: Any) -> list[dict[str, Any]]:
     table = HEURISTIC.weigh(make_window(legs=legs, **window), settings or HEURISTIC.defaults)
     rows: list[dict[str, Any]] = table.to_pylist()
@@ -145,6 +164,86 @@ def test_most_of_the_far_end_s_connections_must_match() -> None:
     assert one_in_ten["decibans"] < 0.3 * all_match["decibans"]
 
 
+def test_a_relay_that_encrypts_anew_is_found_by_its_pauses() -> None:
+    (row,) = weigh(anew())
+    assert (row["server"], row["port"], row["client"], row["far_peer"]) == (HOST, 22, STRANGER, FAR)
+    assert (row["coincidences"], row["pauses"], row["far_share"]) == (40, 40, 1.0)
+    assert row["decibans"] >= 40
+    assert row["uids"] == ["A0", "C"]
+    assert "in 40 of 40 cases" in HEURISTIC.sentence(row)
+    assert "within 2 ms" in HEURISTIC.sentence(row)
+
+
+def test_a_server_that_many_visitors_share_is_explained_by_none_of_them() -> None:
+    assert weigh(anew(60, visitors=4)) == []
+
+
+def test_a_server_that_calls_out_with_other_content_stays_low() -> None:
+    (row,) = weigh(anew(answers=11.0))
+    assert row["volume_db"] < -5
+    assert row["decibans"] < 25
+
+
+def test_clients_and_calls_on_the_same_clock_are_no_relay() -> None:
+    assert weigh(anew(every=3.0)) == []
+
+
+@pytest.mark.parametrize(("n", "least", "most"), [(4, 0, 39), (5, 1, 39), (20, 40, 45)])
+def test_pauses_weigh_more_the_more_there_are(n: int, least: float, most: float) -> None:
+    db = max((r["decibans"] for r in weigh(anew(n))), default=0)
+    assert least <= db <= most
+
+
+def test_a_peer_that_we_call_back_is_no_third_party() -> None:
+    assert weigh([{**r, "peer": STRANGER} for r in anew()]) == []
+
+
+def test_pauses_need_on_starts() -> None:
+    assert weigh([{**r, "on_starts": None} for r in anew()]) == []
+
+
+def test_pauses_need_no_later_segments_of_a_long_near_leg() -> None:
+    """The near leg went on for hours with other things: what counts is the time of both."""
+    hours = [
+        leg("accept", "A0", 0, 300.0 * (k + 1), 500_000, 2_000_000, seg=k, own_port=22, service="ssh", on_starts=[])
+        for k in range(2, 20)
+    ]
+    (alone,), (long,) = weigh(anew()), weigh([*anew(), *hours])
+    assert long["volume_db"] == alone["volume_db"]
+    assert long["bytes"] == alone["bytes"]
+
+
+def test_one_near_leg_and_several_far_legs_in_time() -> None:
+    far = [leg("connect", f"C{k}", 10 + 20 * k, 19.5, 500_000 + k, 40_000 + k) for k in range(5)]
+    near = leg("accept", "A", 9.9, 100, sum(r["out_bytes"] for r in far) + 60, sum(r["in_bytes"] for r in far))
+    (row,) = weigh([near, *far])
+    assert (row["matched"], row["far_matched"], row["far_sessions"]) == (1, 5, 5)
+    assert row["decibans"] >= 40
+    assert "5 of 5 connections to" in HEURISTIC.sentence(row)
+    assert row["uids"] == ["A", "C0"]
+
+
+def test_several_near_legs_in_time_and_one_far_leg() -> None:
+    near = [leg("accept", f"A{k}", 10 + 20 * k, 19.5, 40_000 + k, 500_000 + k) for k in range(5)]
+    far = leg("connect", "C", 10.1, 99.5, sum(r["out_bytes"] for r in near), sum(r["in_bytes"] for r in near))
+    (row,) = weigh([*near, far])
+    assert (row["matched"], row["near_sessions"], row["far_matched"], row["far_sessions"]) == (5, 5, 1, 1)
+    assert row["decibans"] >= 40
+
+
+@pytest.mark.parametrize(("more", "expected"), [(1_900, True), (2_000, True), (2_101, False)])
+def test_a_run_s_bytes_agree_within_a_hundredth(more: int, expected: bool) -> None:
+    far = [leg("connect", f"C{k}", 10 + 20 * k, 19.5, 500_000 + k, 40_000 + k) for k in range(5)]
+    near = leg("accept", "A", 9.9, 100, sum(r["out_bytes"] for r in far) + more, sum(r["in_bytes"] for r in far))
+    assert bool(weigh([near, *far])) is expected
+
+
+def test_far_legs_at_the_same_time_are_no_run() -> None:
+    far = [leg("connect", f"C{k}", 10 + 0.1 * k, 98, 500_000 + k, 40_000 + k) for k in range(5)]
+    near = leg("accept", "A", 9.9, 100, sum(r["out_bytes"] for r in far), sum(r["in_bytes"] for r in far))
+    assert weigh([near, *far]) == []
+
+
 def test_segments_of_one_connection_are_one_session() -> None:
     halves = []
     for full in relayed():
@@ -186,7 +285,7 @@ def test_no_legs_no_evidence() -> None:
 
 
 def test_the_order_of_rows_does_not_matter() -> None:
-    legs = [*relayed(), *shop(page=2300, answer=2200, call=700)]
+    legs = [*relayed(), *shop(page=2300, answer=2200, call=700), *anew()]
     expected = weigh(legs)
     random.Random(5).shuffle(legs)
     assert weigh(legs) == expected
