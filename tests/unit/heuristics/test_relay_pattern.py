@@ -66,7 +66,8 @@ def anew(
     near = [at[v::visitors] for v in range(visitors)]
     legs = [
         leg("accept", f"A{v}", 0, 100, 18_000 // visitors, round(43_000 * answers) // visitors,
-            peer=f"198.51.100.{v + 7}", own_port=22, service="ssh", on_starts=[x for t in times for x in (t, -t - 0.104)])
+            peer=f"198.51.100.{v + 7}", own_port=22, service="ssh",
+            on_starts=[x for t in times for x in (t, -t - 0.104)])
         for v, times in enumerate(near)
     ]  # fmt: skip
     heard = [x for t in at for x in (t - 5 + 0.002, -(t - 5 + 0.102))]
