@@ -13,7 +13,12 @@ import pyarrow as pa
 from hopscope.config import setting
 from hopscope.heuristics.base import Fact, Window
 from hopscope.heuristics.evidence import evidence, join, numbers, outbound, rise, void_for_all
+from hopscope.heuristics.segments import Floats, Ints, key_ids, quantiles
 from hopscope.summaries.schema import KEY
+
+SPANS = {"3 hours": 3, "a day": 24, "a week": 168}  # what a host's own past is taken over, in hours
+HOUR_US = 3_600_000_000
+CONSISTENT = 1.4826  # a median absolute deviation times this is a standard deviation, where values are normal
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,8 @@ class Settings:
     deviations: float = setting(3.0, "deviations", "distance from the host's own median, in robust deviations")
     min_deviation: float = setting(0.15, "", "least deviation assumed, for hosts that do only one thing")
     min_peers: int = setting(5, "destinations", "destinations that a host's own baseline needs")
+    min_hours_day: int = setting(8, "hours", "hours with traffic that a day's baseline needs")
+    min_hours_week: int = setting(24, "hours", "hours with traffic that a week's baseline needs")
     most_db: float = setting(8.0, "decibans", "the most that this evidence weighs")
 
 
@@ -36,6 +43,11 @@ FACTS = (
     Fact("host_median", "", "median ratio over the host's outside destinations"),
     Fact("host_deviation", "", "median absolute deviation of it, times 1.4826"),
     Fact("peers", "destinations", "destinations in the host's baseline"),
+    Fact("median_3h", "", "median ratio of the host's last 3 hours towards the internet; null when one had no traffic"),
+    Fact("median_day", "", "the same of the last day's hours; null when too few had traffic"),
+    Fact("median_week", "", "the same of the last week's hours; null when too few had traffic"),
+    Fact("baselines", "", "how many baselines could tell: the host's destinations, its 3 hours, day and week"),
+    Fact("unlike", "", "how many of them the destination is unlike"),
 )
 
 
@@ -43,14 +55,19 @@ FACTS = (
 class ByteRatio:
     """Does this destination get more than it gives, against the host's habit?
 
-    Formula: the producer-consumer ratio (up - down) / (up + down) of the pair, against the median and the
-    median absolute deviation of the ratios of the same host's outside destinations in the window. Counts
-    from `floor` up and from `deviations` robust deviations above the median; a host with fewer than
-    `min_peers` destinations has no habit, and half the weight is given for the floor alone.
+    Formula: the producer-consumer ratio (up - down) / (up + down) of the pair counts from `floor` up, where it is
+    `deviations` robust deviations (median absolute deviation times 1.4826, at least `min_deviation`) above the median
+    of the host's habit. Up to four baselines tell that habit: the ratios of the host's outside destinations in the
+    window, from `min_peers` on; and the hourly ratios of all that it exchanged with the internet in the last 3 hours
+    (all of them), the last day (from `min_hours_day`) and the last week (from `min_hours_week`), hours of less than
+    `min_bytes` left out. The weight is multiplied with the share of them that the destination is unlike; where none
+    can tell, half is given for the floor alone.
 
-    Weights: none published; from the lab, smoothed and capped at `most_db`, since backups, agents that
-    report and calls do the same. Source of the ratio: Bullard and Gerth, FloCon 2014; D3FEND's per host
-    download-upload ratio. Void on one-sided links.
+    Weights: assumed, none are published; capped at `most_db`, since backups, agents that report and calls do the
+    same. A host that feeds the internet by habit (a camera, a mail relay, a backup that runs for most of the day) is
+    its own benign look-alike: its baselines say so. A backup once a night is not told apart. Source of the ratio:
+    Bullard and Gerth, FloCon 2014; of the comparison with earlier hours: D3FEND's per host download-upload ratio
+    analysis. Void on one-sided links.
     """
 
     name: str = "byte_ratio"
@@ -74,15 +91,19 @@ class ByteRatio:
         by_server = pairs.group_by([*host, "server"]).agg(ratio=pairs.ratio.mean())
         middle = by_server.group_by(host).agg(host_median=by_server.ratio.median(), peers=by_server.count())
         off = join(by_server, middle, host).mutate(off=ibis._.ratio - ibis._.host_median)
-        deviation = off.group_by(host).agg(host_deviation=off.off.abs().median() * 1.4826)
+        deviation = off.group_by(host).agg(host_deviation=off.off.abs().median() * CONSISTENT)
         wanted = pairs.select(*KEY, "ratio", up=pairs.orig_bytes, down=pairs.resp_bytes)
         rows = join(join(wanted, middle, host), deviation, host).to_pyarrow()
         ratio, median, peers = (numbers(rows, k) for k in ("ratio", "host_median", "peers"))
         spread = np.maximum(numbers(rows, "host_deviation"), settings.min_deviation)
         fed = (ratio >= settings.floor) & (numbers(rows, "up") >= settings.min_bytes)
-        habit = peers >= settings.min_peers
-        unlike = (ratio - median) / spread >= settings.deviations
-        share = np.where(habit, np.where(unlike, 1.0, 0.0), 0.5)
+        past = _past(window, rows, settings)
+        medians = np.vstack([np.where(peers >= settings.min_peers, median, np.nan), *(m for m, _ in past.values())])
+        spreads = np.vstack([spread, *(np.maximum(d, settings.min_deviation) for _, d in past.values())])
+        told = ~np.isnan(medians)
+        with np.errstate(invalid="ignore"):
+            unlike = told & ((ratio - medians) / spreads >= settings.deviations)
+        share = np.where(told.any(axis=0), unlike.sum(axis=0) / np.maximum(told.sum(axis=0), 1), 0.5)
         size = 0.4 + 0.6 * rise(ratio, settings.floor, settings.full)
         decibans = np.where(fed, settings.most_db * size * share, 0.0)
         values = {
@@ -92,15 +113,58 @@ class ByteRatio:
             "host_median": np.round(median, 3),
             "host_deviation": np.round(numbers(rows, "host_deviation"), 3),
             "peers": rows["peers"],
+            **{
+                fact: np.round(past[span][0], 3)
+                for fact, span in zip(("median_3h", "median_day", "median_week"), SPANS, strict=True)
+            },
+            "baselines": told.sum(axis=0),
+            "unlike": unlike.sum(axis=0),
         }
         return evidence(rows, decibans, f"byte_ratio.floor = {settings.floor:g}", FACTS, values, window.samples)
 
     def sentence(self, facts: Mapping[str, Any]) -> str:
         """Both directions and the host's habit."""
+        spans = zip(("median_3h", "median_day", "median_week"), SPANS, strict=True)
+        past = [f"over {span} {facts[fact]:+.2f}" for fact, span in spans if facts.get(fact) is not None]
         return (
             f"{facts['up']:,} bytes up and {facts['down']:,} down (ratio {facts['ratio']:+.2f}; "
-            f"this host's median over {facts['peers']} destinations is {facts['host_median']:+.2f})"
+            f"this host's median over {facts['peers']} destinations is {facts['host_median']:+.2f}"
+            f"{', of its hours ' if past else ''}{', '.join(past)})"
         )
+
+
+def _past(window: Window, rows: pa.Table, settings: Settings) -> dict[str, tuple[Floats, Floats]]:
+    """For each of SPANS the median and deviation of the host's hourly ratios, per row; NaN where it can't tell."""
+    enough = {"3 hours": SPANS["3 hours"], "a day": settings.min_hours_day, "a week": settings.min_hours_week}
+    last = max(window.start_us, window.end_us - 1) // HOUR_US
+    h = window.host_hours
+    h = h.filter(h.hour.between(last - max(SPANS.values()) + 1, last))
+    h = h.filter(h.orig_bytes + h.resp_bytes >= max(settings.min_bytes, 1))
+    hours = h.select("sensor", "hour", "orig_bytes", "resp_bytes", client=h.host).to_pyarrow()
+    up, down = numbers(hours, "orig_bytes"), numbers(hours, "resp_bytes")
+    ratio = (up - down) / (up + down)
+    keys = ("sensor", "client")
+    both = pa.concat_tables([t.select(keys) for t in (hours, rows)])
+    host = key_ids(both, keys)
+    of_hour, of_row, hosts = host[: len(hours)], host[len(hours) :], int(host.max(initial=-1)) + 1
+    ago = last - np.asarray(hours["hour"].to_numpy(), np.int64)
+    out = {}
+    for span, length in SPANS.items():
+        middle, deviation = _robust(ratio[ago < length], of_hour[ago < length], hosts, enough[span])
+        out[span] = middle[of_row], deviation[of_row]
+    return out
+
+
+def _robust(values: Floats, group: Ints, groups: int, least: int) -> tuple[Floats, Floats]:
+    """Median and deviation of each group; NaN for those of fewer than `least` values."""
+    order = np.argsort(group, kind="stable")
+    sizes = np.bincount(group, minlength=groups)
+    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    middle = quantiles(values[order], offsets, (0.5,))[0]
+    off = np.abs(values[order] - np.repeat(middle, sizes))
+    deviation = CONSISTENT * quantiles(off, offsets, (0.5,))[0]
+    few = sizes < least
+    return np.where(few, np.nan, middle), np.where(few, np.nan, deviation)
 
 
 HEURISTIC = ByteRatio()

@@ -8,7 +8,7 @@ import pytest
 
 from hopscope.config import VantageSettings
 from hopscope.heuristics.byte_ratio import HEURISTIC
-from support.windows import make_window
+from support.windows import START, make_window
 
 
 def ordinary(n: int, up: int = 800, down: int = 30_000) -> list[dict[str, Any]]:
@@ -51,3 +51,66 @@ def test_one_sided_links_void_it() -> None:
     (row,) = weigh([{"orig_bytes": 900_000, "resp_bytes": 0}], vantage=VantageSettings(one_sided=True))
     assert row["server"] is None
     assert row["void"]
+
+
+HOUR = START // 3_600_000_000
+EXFIL = {"orig_bytes": 900_000, "resp_bytes": 9_000}
+
+
+def hours(count: int, up: int = 50_000, down: int = 950_000, every: int = 1, **more: Any) -> list[dict[str, Any]]:
+    return [{"hour": HOUR - every * i, "orig_bytes": up + i, "resp_bytes": down, **more} for i in range(count)]
+
+
+def past(row: dict[str, Any]) -> list[bool]:
+    return [row[f"median_{span}"] is not None for span in ("3h", "day", "week")]
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (hours(2), [False, False, False]),
+        (hours(3), [True, False, False]),
+        (hours(3, up=100, down=1_899), [False, False, False]),
+        (hours(3, up=100, down=1_900), [True, False, False]),
+        (hours(7), [True, False, False]),
+        (hours(8), [True, True, False]),
+        (hours(23, every=7), [False, False, False]),
+        (hours(24, every=7), [False, False, True]),
+        (hours(24), [True, True, True]),
+        (hours(24, hour=HOUR - 168), [False, False, False]),
+        (hours(24, host="10.0.0.6"), [False, False, False]),
+        (hours(24, sensor="other"), [False, False, False]),
+        (hours(24, orig_bytes=None), [False, False, False]),
+    ],
+)
+def test_spans_with_too_few_hours_say_nothing(given: list[dict[str, Any]], told: list[bool]) -> None:
+    (row,) = weigh([*ordinary(8), EXFIL], host_hours=given)
+    assert past(row) == told
+    assert row["decibans"] == HEURISTIC.defaults.most_db
+    assert (row["baselines"], row["unlike"]) == (1 + sum(told), 1 + sum(told))
+
+
+def test_a_host_that_fed_the_internet_all_week_counts_less() -> None:
+    (row,) = weigh([*ordinary(8), EXFIL], host_hours=hours(100, up=950_000, down=50_000))
+    assert (row["baselines"], row["unlike"]) == (4, 1)
+    assert row["decibans"] == HEURISTIC.defaults.most_db / 4
+    assert "of its hours over 3 hours +0.90, over a day +0.90, over a week +0.90" in HEURISTIC.sentence(row)
+
+
+def test_its_own_upload_in_these_hours_does_not_make_it_a_habit_of_the_week() -> None:
+    given = [*hours(3, up=950_000, down=50_000), *hours(40)[3:]]
+    (row,) = weigh([*ordinary(8), EXFIL], host_hours=given)
+    assert (row["baselines"], row["unlike"]) == (4, 3)
+
+
+def test_a_host_of_few_destinations_has_its_own_past() -> None:
+    (unlike,) = weigh([EXFIL], host_hours=hours(24))
+    assert unlike["decibans"] == HEURISTIC.defaults.most_db
+    assert weigh([EXFIL], host_hours=hours(24, up=950_000, down=50_000)) == []
+
+
+def test_the_order_of_hours_is_irrelevant() -> None:
+    given = [
+        row for i, row in enumerate(hours(30)) for row in (row, {**row, "host": "10.0.0.6", "orig_bytes": i * 9_999})
+    ]
+    assert weigh([*ordinary(8), EXFIL], host_hours=given) == weigh([*ordinary(8), EXFIL], host_hours=given[::-1])
