@@ -5,7 +5,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 DEMO := pcaps/socat-beacon.pcap.gz
 
-.PHONY: help demo test lint types unit format docs clean
+.PHONY: help demo test lint types unit format docs quality clean
 
 help:
 	@echo "make demo    hunt through a capture in pcaps/ and show what is found"
@@ -15,6 +15,7 @@ help:
 	@echo "make unit    the tests alone"
 	@echo "make format  let ruff rewrite what it can"
 	@echo "make docs    write anew what documents take from the program"
+	@echo "make quality measure how well hops are found, and write docs/quality.md"
 	@echo "make clean   remove .venv and caches"
 
 .venv/.ready-core: pyproject.toml .ci/setup
@@ -52,6 +53,9 @@ docs: .venv/.ready-test
 	$(BIN)/python docs/records.py
 	$(BIN)/python docs/settings.py
 	$(BIN)/python docs/outputs.py
+
+quality: .venv/.ready-test
+	$(BIN)/python -m bench.quality
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import hopscope
-from support.truth import judge
+from bench.quality.judge import judge
 
 OURS = ("benign", "hop-rotation", "socat-beacon", "socks-microsocks")
 DEVELOPMENT = (

@@ -1,0 +1,106 @@
+"""What is run: labelled captures and logs, what is true of each, and which networks are monitored.
+
+Beside a checkout there may be a directory `shared` with the lab's captures and with captures and logs of real
+software; where it is absent the captures in pcaps/ stand for the lab's, and the parts about real traffic are left out.
+
+Monitored networks of real captures: the private ranges where the labelled flow, or with benign captures any flow,
+leads out of them; else the addresses of the hosts that open connections and accept none. A capture made on one
+machine has client and server at one address; there the labelled server is given an address of its own.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.quality import judge
+
+ROOT = Path(__file__).resolve().parents[2]
+SHARED = ROOT.parent / "shared"
+LABELS = Path(__file__).with_name("labels.tsv")
+IN_SCOPE = ("proxy", "tunnel")
+BEACON = ("73.54.23.243", "64.225.56.201")  # client and server of the beacon in rita/missing_host, as its source says
+LOG_SETS = {  # name -> path under real/logs, monitored networks (None: the default), what is known of it
+    "rita/missing_host": ("rita/missing_host", None, "three days, a beacon to one server"),
+    "rita/proxy": ("rita/proxy", None, "clients behind an explicit HTTP proxy"),
+    "rita/proxy_rolling": ("rita/proxy_rolling", None, "two hours of several clients"),
+    "rita/open_conns": ("rita/open_conns", None, "long connections"),
+    "zat": ("zat", None, "minutes, Tor among them"),
+    "tenzir": ("tenzir", None, "an ordinary day of a small office"),
+}
+
+
+@dataclass(frozen=True)
+class Item:
+    """One capture or set of logs. `kind` is what its hops are or what the capture holds; `label` its source's word.
+
+    `nets` None: to be chosen from the capture. `excluded` says why its hops don't count, None when they do.
+    """
+
+    name: str
+    set: str  # lab, real or logs
+    path: Path
+    kind: str
+    truth: judge.Truth
+    nets: tuple[str, ...] | None = None
+    label: str = ""
+    excluded: str | None = None
+    seconds: float = 0.0
+
+    @property
+    def benign(self) -> bool:
+        """Nothing in it is a hop, and nothing is known to be anything like one."""
+        return not self.truth.hops and self.label.split(":")[0] in ("", "benign")
+
+
+def lab(root: Path = SHARED) -> list[Item]:
+    """The lab's captures, or those of pcaps/."""
+    found = sorted((root / "captures").glob("*.json")) if root.is_dir() else []
+    return [_lab_item(f) for f in found or sorted((ROOT / "pcaps").glob("*.json"))]
+
+
+def _lab_item(truth_file: Path) -> Item:
+    raw = json.loads(truth_file.read_text(encoding="utf-8"))
+    truth = judge.of(raw)
+    kinds = dict.fromkeys(str(h["kind"]) for h in truth.hops.values())
+    nets = tuple(raw.get("local_nets") or ("10.0.0.0/8",))
+    path = truth_file.with_name(f"{truth_file.stem}.pcap.gz")
+    seconds = float(raw.get("ended", 0)) - float(raw.get("started", 0))
+    return Item(truth_file.stem, "lab", path, ", ".join(kinds) or "ordinary traffic", truth, nets, seconds=seconds)
+
+
+def real(root: Path = SHARED) -> list[Item]:
+    """Captures of real software with their labels; none where they are absent."""
+    manifest = root / "real/MANIFEST.tsv"
+    if not manifest.is_file():
+        return []
+    with LABELS.open(encoding="utf-8", newline="") as f:
+        known = {r["path"]: r for r in csv.DictReader(f, delimiter="\t")}
+    with manifest.open(encoding="utf-8", newline="") as f:
+        return [_real_item(r, known, root) for r in csv.DictReader(f, delimiter="\t", quoting=csv.QUOTE_NONE)]
+
+
+def _real_item(row: dict[str, str], known: dict[str, dict[str, str]], root: Path) -> Item:
+    path, label = row["path"], row["label"]
+    said = known.get(path, {})
+    hops = [tuple(h.rsplit("|", 1)) for h in (said.get("hops") or "").split()]
+    truth = judge.of({"hops": [{"hop": h, "port": p, "kind": label} for h, p in hops]})
+    excluded = said.get("excluded") or None
+    if label.split(":")[0] in IN_SCOPE and not hops and excluded is None:
+        excluded = "not labelled by hand yet"
+    return Item(path, "real", root / "real/captures" / path, label.split(":")[0], truth, None, label, excluded)
+
+
+def logs(root: Path = SHARED) -> list[Item]:
+    """Sets of real logs; none where they are absent."""
+    return list(_logs(root / "real/logs"))
+
+
+def _logs(at: Path) -> Iterator[Item]:
+    for name, (path, nets, what) in LOG_SETS.items():
+        if (at / path).is_dir():
+            hops = [{"hop": BEACON[1], "port": 80, "kind": "beacon"}] if name == "rita/missing_host" else []
+            yield Item(name, "logs", at / path, what, judge.of({"hops": hops}), nets)
