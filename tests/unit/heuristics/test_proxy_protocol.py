@@ -74,3 +74,57 @@ def test_a_failed_handshake_among_good_ones_is_no_misfit() -> None:
         for i in range(5)
     ]
     assert weigh(pairs=[{"port": 443}], samples=samples) == []
+
+
+# 30 exchanges of 300 bytes up and 400 down after a login of 4000 bytes each way
+FORWARD: dict[str, Any] = {
+    "port": 22, "service": "ssh", "replies": 30, "orig_bytes": 4000 + 30 * 300, "resp_bytes": 4000 + 30 * 400,
+    "uid": "C1",
+}  # fmt: skip
+
+
+def forwarded(**change: Any) -> list[dict[str, Any]]:
+    return weigh(pairs=[{"port": change.get("port", 22)}], samples=[{**FORWARD, **change}])
+
+
+def test_ssh_that_carries_requests_and_answers() -> None:
+    (row,) = forwarded()
+    assert row["decibans"] == HEURISTIC.defaults.forward_db
+    assert (row["request"], row["reply"], row["uids"]) == (300.0, 400.0, ["C1"])
+    assert HEURISTIC.sentence(row) == (
+        "SSH in 1 connections; one session's 30 exchanges carry 300 bytes up and 400 down on average, "
+        "more than typing does"
+    )
+
+
+@pytest.mark.parametrize(
+    ("replies", "up", "down", "fires"),
+    [
+        (19, 300, 400, False), (20, 300, 400, True),
+        (100, 36, 500, False), (100, 69, 400, False), (100, 70, 400, True),  # key presses
+        (100, 400, 69, False), (100, 400, 70, True),  # receipts of an upload
+        (100, 199, 150, False), (100, 200, 150, True),
+        (100, 70, 16_000, True), (100, 70, 16_001, False),  # a download
+    ],
+)  # fmt: skip
+def test_how_much_an_exchange_carries(replies: int, up: int, down: int, fires: bool) -> None:
+    size = {"replies": replies, "orig_bytes": 4000 + replies * up, "resp_bytes": 4000 + replies * down}
+    assert bool(forwarded(**size)) is fires
+
+
+def test_other_protocols_forward_nothing() -> None:
+    assert forwarded(service="ssl", port=4444) == []
+    assert forwarded(replies=None) == []
+
+
+def test_ssh_that_forwards_on_a_port_for_tls() -> None:
+    (row,) = forwarded(port=443)
+    assert row["decibans"] == HEURISTIC.defaults.forward_db + HEURISTIC.defaults.misfit_db
+    assert HEURISTIC.sentence(row).startswith("ssh on port 443 in 1 connections; one session's 30 exchanges")
+
+
+def test_the_busiest_session_speaks_for_the_server() -> None:
+    sessions = [{**FORWARD, "uid": f"C{i}", "hash": i, "replies": 20 + i} for i in range(5)]
+    rows = [weigh(pairs=[{"port": 22}], samples=copies(s)) for s in (sessions, sessions[::-1])]
+    assert rows[0] == rows[1]
+    assert (rows[0][0]["exchanges"], rows[0][0]["asked"]) == (24, 5)
