@@ -159,12 +159,13 @@ def test_ipv6_hops_are_addresses(settings: Config) -> None:
 
 def test_what_the_input_lacks_is_void_and_named(settings: Config) -> None:
     # all times, as in Zeek's default logs: neither a gap nor a session of replies can be told
-    lacks = frozenset({"tcp_rtt", "hello_rtt", "finished_rtt", "first_reply", "reply_p10", "close_rtt", "replies"})
+    times = {"tcp_rtt", "hello_rtt", "finished_rtt", "first_reply", "reply_p10", "close_rtt", "replies", "on_starts"}
+    lacks = frozenset(times)
     seen = dataclasses.replace(window(relayed(), **ordinary()), lacks=lacks)
     tables, void = fusion.weigh(seen, settings)
     assert "path_gap" not in tables
     assert void["path_gap"].startswith("the input has no tcp_rtt, hello_rtt, ")
-    assert void["terminal_session"] == "the input has no replies"
+    assert void["terminal_session"] == "the input has no replies, on_starts"
     # one measure of the answer is enough
     told = dataclasses.replace(seen, lacks=lacks - {"tcp_rtt", "hello_rtt"})
     assert "path_gap" in fusion.weigh(told, settings)[0]
