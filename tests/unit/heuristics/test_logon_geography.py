@@ -115,10 +115,11 @@ def test_an_unknown_radius_is_taken_for_a_large_one(database: str) -> None:
 @pytest.mark.parametrize(
     ("service", "sent", "lasted", "counts"),
     [
-        ("ssh", 5_000, 60.0, False), ("ssh", 5_001, 60.0, True), ("ssh", 9_000, 10.0, False),
-        ("ssh", 9_000, 10.1, True), ("rdp", 50_000, 900.0, False), ("rdp,ssl", 50_001, 900.0, True),
-        ("rdp", 90_000, 60.0, False), ("ssl,rdp", 90_000, 60.1, True), ("ssl", 90_000, 900.0, False), ("sshx", 90_000, 900.0, False),
-        (None, 90_000, 900.0, False), ("ssh", None, 60.0, False), ("ssh", 9_000, None, False),
+        ("ssh", 5_000, 60.0, False), ("ssh", 5_001, 60.0, True), ("ssh", None, 60.0, False),
+        ("ssh", 9_000, 10.0, False), ("ssh", 9_000, 10.1, True), ("ssh", 9_000, None, False),
+        ("rdp", 50_000, 900.0, False), ("rdp,ssl", 50_001, 900.0, True),
+        ("rdp", 90_000, 60.0, False), ("ssl,rdp", 90_000, 60.1, True),
+        ("ssl", 90_000, 900.0, False), ("sshx", 90_000, 900.0, False), (None, 90_000, 900.0, False),
     ],
 )  # fmt: skip
 def test_what_is_a_logon(
