@@ -20,6 +20,7 @@ HOPS = 5  # hops of one chain that are followed
 CHAINS = 500  # chains that are told of one run
 STEPS = 100_000  # hops that are tried for them: forged targets must not keep the search going
 TOLD = 10  # chains kept with a finding, the strongest
+TARGETS = "targets"  # the fact in which evidence lists what clients asked a hop to reach
 CLIENTS = 3  # clients named in a chain's text
 
 
@@ -61,11 +62,13 @@ class Chains:
 def known_ends(finding: Finding) -> dict[str, str]:
     """What is known by name or address of the finding's far ends: host:port -> leaked, seen or asked."""
     end = finding.far_end
-    ends = (("leaked", end.leaked), ("seen", end.seen), ("asked", end.asked))
     out: dict[str, str] = {}
-    for known_by, value in ends:
+    for known_by, value in (("leaked", end.leaked), ("seen", end.seen), ("asked", end.asked)):
         if value is not None:
             out.setdefault(value, known_by)
+    for piece in finding.evidence:  # a proxy is asked for several
+        if piece.decibans > 0:
+            out |= {t: "asked" for t in piece.facts.get(TARGETS) or () if isinstance(t, str) and t not in out}
     return out
 
 

@@ -8,7 +8,7 @@ import random
 import pytest
 
 from hopscope import chains
-from hopscope.findings import Entity, FarEnd, Finding
+from hopscope.findings import Entity, Evidence, FarEnd, Finding
 from support.findings import BARE
 
 RELAY, OUTER, LAST = "10.0.0.80", "203.0.113.9", "198.51.100.7"
@@ -43,6 +43,13 @@ def test_a_proxy_that_is_asked_for_another_candidate_by_name() -> None:
     outer = hop(OUTER, 1080, asked="Relay.example:443")
     inner = hop(LAST, names=("relay.example",), leaked="192.0.2.1:22")
     assert texts(outer, inner) == [f"10.0.0.5 -> {OUTER}:1080 -> {LAST}:443 -> 192.0.2.1:22"]
+
+
+@pytest.mark.parametrize(("decibans", "leads"), [(40.0, True), (-3.0, False)])
+def test_a_proxy_is_asked_for_several_targets_and_one_of_them_is_a_candidate(decibans: float, leads: bool) -> None:
+    asked = {"targets": ["192.0.2.1:80", f"{LAST}:443", None]}
+    proxy = Evidence("proxy_protocol", decibans, "", "", asked, {}, None, 1, ())
+    assert bool(texts(hop(OUTER, 1080, asked="192.0.2.1:80", evidence=(proxy,)), hop(LAST))) is leads
 
 
 @pytest.mark.parametrize(
