@@ -57,11 +57,13 @@ _SPREAD = 0.2  # of log10 of the ratio of one content's sizes in two encryptions
 
 
 def by_bytes(
-    near_rows: pa.Table, far_rows: pa.Table, near: Legs, far: Legs, m: Runs, asked: Flags, s: Settings
-) -> pa.Table:
+    near_rows: pa.Table, far_rows: pa.Table, near: Legs, far: Legs, m: Runs, asked: Flags, s: Settings,
+    anew: bool = False,
+) -> pa.Table:  # fmt: skip
     """Evidence of legs whose bytes agree, judged per accepting port and far end, told per near peer.
 
-    `asked` marks the far legs that time alone allowed to carry on something.
+    `asked` marks the far legs that time alone allowed to carry on something. With `anew` the bytes may differ
+    by a handshake, so that only their changing together says something, and must in both directions.
     """
     group = group_ids(near.group[m.near], far.group[m.far])
     order = np.argsort(group, kind="stable")
@@ -78,11 +80,15 @@ def by_bytes(
     ends = np.bincount(in_question, minlength=1 + int(far.host.max(initial=0)))[far.host[j[one]]]
     odds = _odds(far, far.out, j, up, np.abs(up_off)) * _odds(far, far.into, j, down, np.abs(down_off))
     level = np.minimum(_median(-10 * np.log10(odds), offsets), s.level_db)
-    together = _together(up, up_off, offsets) + _together(down, down_off, offsets)
+    each_way = _together(up, m.far_out[order], offsets), _together(down, m.far_into[order], offsets)
+    together = 2 * np.minimum(*each_way) if anew else each_way[0] + each_way[1]
+    level = np.zeros(len(n)) if anew else level
     follow = np.clip((together - n * 10 * np.log10(looks)) * (n - 1) / n, 0, s.follow_db)
     timing = s.timing_db * n / (n + s.timing_half) / looks
     share = rise(far_matched / far_sessions, 0.0, s.full_share)
     decibans = share * np.clip(timing + level + follow - 10 * np.log10(looks * ends), 0, s.max_db)
+    if anew:
+        decibans = np.where(follow > 0, decibans, 0.0)
 
     off = np.maximum(np.abs(up_off) / np.maximum(up, 1), np.abs(down_off) / np.maximum(down, 1))
     facts: dict[str, Any] = {
@@ -121,6 +127,9 @@ def by_pauses(
     far_share = np.minimum(c.up.hits / np.maximum(c.up.effects, 1), 1.0)
     timing = np.clip(chance_db, 0, s.pause_db) * rise(odd, s.pause_few / 2, s.pause_full)
     timing = timing * rise(far_share, s.pause_share, s.pause_far_share)
+    passing = np.maximum(c.up.lag_s, c.down.lag_s)
+    swift = s.pause_swift_ms / 1000
+    timing = np.maximum(timing - s.pause_work_db * rise(passing, swift, 4 * swift), 0)
     decibans = np.where(timing > 0, np.clip(timing + volume, 0, s.max_db), 0.0)
     # a peer that we call back is no third party
     same = _flags(near_rows["peer"].take(pa.array(c.near_leg[one])), far_rows["peer"].take(pa.array(c.far_leg[one])))
@@ -139,7 +148,7 @@ def by_pauses(
         "coincidences": c.up.hits + c.down.hits,
         "pauses": np.minimum(c.up.causes, c.up.effects) + np.minimum(c.down.causes, c.down.effects),
         "far_share": np.round(far_share, 3),
-        "passing_s": np.round(np.maximum(c.up.lag_s, c.down.lag_s), 4),
+        "passing_s": np.round(passing, 4),
         "volume_db": np.round(volume, 2),
     }
     threshold = f"relay_pattern.pause_share = {s.pause_share:g}"
@@ -220,14 +229,18 @@ def _odds(far: Legs, values: Floats, j: Ints, wanted: Floats, off: Floats) -> Fl
     return out
 
 
-def _together(sizes: Floats, off: Floats, offsets: Ints) -> Floats:
-    """How much less the differences vary than the sizes do, in decibans summed over each group's sessions."""
+def _together(near: Floats, far: Floats, offsets: Ints) -> Floats:
+    """How much less the differences vary than either side's sizes do, in decibans over each group's sessions.
+
+    Each varies by its mean distance from its median. Sizes that vary by themselves differ by more than they
+    vary; less than half of it is asked for, since few sessions give it by chance.
+    """
     n = np.diff(offsets)
-    varies = np.abs(sizes - np.repeat(_median(sizes, offsets), n))
-    differs = np.abs(off - np.repeat(_median(off, offsets), n))
-    gain = means(10 * np.log10((2 * varies + GRAIN) / (2 * differs + GRAIN)), offsets) * n
-    out: Floats = np.maximum(gain, 0.0)
-    return out
+    varies, follows, differs = (
+        means(np.abs(v - np.repeat(_median(v, offsets), n)), offsets) for v in (near, far, near - far)
+    )
+    ratio = (2 * np.minimum(varies, follows) + GRAIN) / (2 * differs + GRAIN)
+    return np.where(ratio >= 2, n * 10 * np.log10(ratio), 0.0)
 
 
 def _median(values: Floats, offsets: Ints) -> Floats:

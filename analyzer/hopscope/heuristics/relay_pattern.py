@@ -32,6 +32,7 @@ class Settings:
     end_gap_s: float = setting(2.0, "s", "near and far leg end within this time of each other")
     end_share: float = setting(0.1, "", "or within this share of the near leg's length")
     offset_bytes: float = setting(600.0, "bytes", "difference in bytes each way that a relay's own words may make")
+    anew_bytes: float = setting(6000.0, "bytes", "the same that encryption anew may make: a handshake")
     full_share: float = setting(0.5, "", "share of the far end's connections that match from which all weight counts")
     timing_db: float = setting(15.0, "decibans", "weight of start and end in step, over many sessions")
     timing_half: float = setting(2.0, "sessions", "number of sessions at which half of that is reached")
@@ -46,7 +47,9 @@ class Settings:
     pause_run_per: int = setting(100, "pauses", "pauses above which more in a row are asked for, in proportion")
     pause_few: int = setting(4, "pauses", "least pauses that end together, each way")
     pause_full: int = setting(8, "pauses", "pauses at no fixed interval, each way, from which all weight counts")
-    pause_db: float = setting(30.0, "decibans", "most that pauses which end together may weigh")
+    pause_swift_ms: float = setting(10.0, "ms", "payload that is passed on within this was not worked on")
+    pause_work_db: float = setting(10.0, "decibans", "what goes from pauses that end four times that apart")
+    pause_db: float = setting(35.0, "decibans", "most that pauses which end together may weigh")
 
 
 _NEAR = ("sensor", "host", "own_port", "proto")
@@ -73,11 +76,17 @@ class RelayPattern:
     level = the median session's -10 log10 of the chance that unrelated byte counts agree as well: per
     direction (2 · difference + 16) / (half the size), and not less than the share of the host's other far
     legs that agree as well; at most `level_db`;
-    follow = sum over sessions and directions of 10 log10 of (2 · |bytes - their median| + 16) over the same
-    of the differences, times (n - 1) / n; at most `follow_db`. Sessions that are all alike say nothing here.
+    follow = sum over directions of n · 10 log10 of (2 · v + 16) / (2 · d + 16), times (n - 1) / n, where d is
+    the mean distance of the differences from their median and v the lesser of both sides' mean distances of
+    their bytes from theirs; nothing where the quotient is below 2; at most `follow_db`. Sessions that are all
+    alike say nothing here.
     From the sum go 10 log10 of the near legs that time alone allowed (mean over the matches) and of the
     host's far ends that were in question. The whole is scaled by the share of the far end's sessions that
     match, full from `full_share`, and at most `max_db`.
+
+    Sessions of which each is encrypted anew differ by a handshake, much the same each time: within `anew_bytes`
+    the same formula holds without level, and with twice the lesser of both directions' follow, since a form
+    that a visitor fills in is passed on to a service as well, but not the service's answer to the visitor.
 
     Pauses (Zhang and Paxson's ON/OFF coincidence, for legs that are encrypted anew or multiplexed). A pause
     is 0.5 s without payload in one direction. Per near peer, accepting port and far end: payload that ends a
@@ -90,6 +99,8 @@ class RelayPattern:
     `pause_db`. Only coincidences that a common clock can't explain count: those whose distance from the one
     before is not the usual one. Full from `pause_full` of them, and from `pause_far_share` of the far leg's
     pauses: a server's connection that many visitors share is explained by none of them alone.
+    work = what goes from that when the slower way takes longer (median) than `pause_swift_ms`, all of
+    `pause_work_db` from four times that: a relay only copies, a server reads, computes and writes.
     volume = both ways, the likelihood ratio that the bytes are one content in two encryptions (log10 of their
     ratio normal about 0 with deviation 0.2, after 4 KB per session for handshakes) against unrelated sizes
     (spread evenly over three powers of ten); at least -15 dB each way, near +8 at most, less for few bytes.
@@ -104,10 +115,11 @@ class RelayPattern:
 
     Source: D3FEND Relay Pattern Analysis; Zhang & Paxson 2000 (0.5 s, 80 ms, 0.3, 2 or 4 in a row, 100).
     Weights: correlating both legs reaches true rates above 0.99 at a false rate of 1e-3 (30 dB) and 0.71 to
-    0.79 at 1e-5 (48 dB) for socat and SSH (Mathews et al. 2026, stepping stones), by timing alone. So pauses
-    weigh at most the former (published); start and end in step half of it, since servers that call out are
-    in step too (assumed); the whole stays below the latter. `pause_full`, `pause_far_share` and the spreads
-    of volume are assumed: no rate is published for them. Void on one-sided links.
+    0.79 at 1e-5 (48 dB) for socat and SSH (Mathews et al. 2026, stepping stones), by timing alone, against
+    unrelated flows. So pauses weigh between the two, nearer the former (published, the place between them
+    assumed); start and end in step half of the former, since servers that call out are in step too (assumed);
+    the whole stays below the latter. `pause_full`, `pause_far_share`, `pause_swift_ms` and the spreads of
+    volume are assumed: no rate is published for them. Void on one-sided links.
     """
 
     name: str = "relay_pattern"
@@ -132,18 +144,23 @@ class RelayPattern:
         near_rows, far_rows = rows.filter(pa.array(near)), rows.filter(pa.array(far))
         near_legs, far_legs = _legs(near_rows, hosts[near], _NEAR), _legs(far_rows, hosts[far], _FAR)
         of_peer = _legs(near_rows, hosts[near], (*_NEAR, "peer"))
-        bounds = (round(settings.max_lag_s * SECOND), round(settings.end_gap_s * SECOND), settings.end_share,
-                  settings.offset_bytes)  # fmt: skip
-        found = match(near_legs, far_legs, *bounds)
+        bounds = (round(settings.max_lag_s * SECOND), round(settings.end_gap_s * SECOND), settings.end_share)
+        near_bytes = settings.offset_bytes
+        found = match(near_legs, far_legs, *bounds, near_bytes)
         matched = _joined(
             _singly(near_legs, far_legs, found),
-            far_runs(near_legs, far_legs, found, *bounds),
-            near_runs(of_peer, far_legs, found, *bounds),
+            far_runs(near_legs, far_legs, found, *bounds, near_bytes),
+            near_runs(of_peer, far_legs, found, *bounds, near_bytes),
         )
         asked = found.looks > 0
         asked[matched.far] = True
-        bytes_agree = by_bytes(near_rows, far_rows, near_legs, far_legs, matched, asked, settings)
-        return stronger(bytes_agree, _pauses(window, near_rows, far_rows, of_peer, far_legs, settings))
+        anew = match(near_legs, far_legs, *bounds, settings.anew_bytes)
+        sides = near_rows, far_rows, near_legs, far_legs
+        return stronger(
+            by_bytes(*sides, matched, asked, settings),
+            by_bytes(*sides, _singly(near_legs, far_legs, anew), anew.looks > 0, settings, anew=True),
+            _pauses(window, near_rows, far_rows, of_peer, far_legs, settings),
+        )
 
     def sentence(self, facts: Mapping[str, Any]) -> str:
         """Who passes what on to whom."""
@@ -187,9 +204,9 @@ def _pauses(window: Window, near_rows: pa.Table, far_rows: pa.Table, near: Legs,
         rows.filter(pa.array(np.bincount(legs.group, numbers(rows, "ons"))[legs.group] >= 2 * s.pause_few))
         if rows.num_rows else rows for rows, legs in ((near_rows, near), (far_rows, far))
     ]  # fmt: skip
-    hosts = [set(zip(*(rows[k].to_pylist() for k in ("sensor", "host")), strict=True)) for rows in enough]
-    both = hosts[0] & hosts[1]
-    segments = _segments(window, sorted({host for _, host in both}))
+    hosts = [rows.group_by(["sensor", "host"]).aggregate([]) for rows in enough]
+    both = hosts[0].join(hosts[1], ["sensor", "host"], join_type="inner")
+    segments = _segments(window, sorted(set(both["host"].to_pylist())))
     near_at, far_at = (_places(segments, rows) for rows in (near_rows, far_rows))
     rule = Rule(
         round(s.pause_delta_ms * 1000), s.pause_share, s.pause_few, s.pause_run, s.pause_run_kept, s.pause_run_per

@@ -55,7 +55,7 @@ def shop(
 
 
 def anew(
-    n: int = 20, visitors: int = 1, every: float | None = None, answers: float = 1.1, seed: int = 4
+    n: int = 20, visitors: int = 1, every: float | None = None, answers: float = 1.1, work: float = 0.002, seed: int = 4
 ) -> list[dict[str, Any]]:
     """Sessions at SSH whose content goes out encrypted anew in one session of TLS; bytes differ.
 
@@ -70,7 +70,7 @@ def anew(
             on_starts=[x for t in times for x in (t, -t - 0.104)])
         for v, times in enumerate(near)
     ]  # fmt: skip
-    heard = [x for t in at for x in (t - 5 + 0.002, -(t - 5 + 0.102))]
+    heard = [x for t in at for x in (t - 5 + work, -(t - 5 + 0.102))]
     return [*legs, leg("connect", "C", 5, 90, 43_000, 10_000, on_starts=heard)]
 
 
@@ -146,6 +146,32 @@ def test_a_single_session_of_many_bytes_suffices_for_medium_and_a_small_one_does
     assert small["decibans"] < 40
 
 
+def handshakes(legs: list[dict[str, Any]], into: int, out: int) -> list[dict[str, Any]]:
+    """The same with more bytes at the near legs."""
+    return [
+        {**r, "in_bytes": r["in_bytes"] + into, "out_bytes": r["out_bytes"] + out} if r["role"] == "accept" else r
+        for r in legs
+    ]
+
+
+@pytest.mark.parametrize(("more", "found"), [(5_900, True), (6_000, True), (6_001, False)])
+def test_sessions_each_encrypted_anew_differ_by_a_handshake(more: int, found: bool) -> None:
+    rows = weigh(handshakes(relayed(), more, 3_000))
+    assert bool(rows) is found
+    assert all(r["decibans"] >= 40 and r["level_db"] == 0 for r in rows)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_form_that_is_passed_on_without_the_answer_is_no_relay(seed: int) -> None:
+    rng = random.Random(seed)
+    legs = []
+    for k in range(40):
+        form = rng.randint(0, 200)
+        legs.append(leg("accept", f"V{k}", 4 * k, 0.5, 1_743 + form, 4_662 + rng.randint(0, 900), own_port=443))
+        legs.append(leg("connect", f"P{k}", 4 * k + 0.1, 0.3, 1_012 + rng.randint(0, 90), 575 + form))
+    assert weigh(legs) == []
+
+
 def test_bytes_that_agree_one_way_only_are_not_enough() -> None:
     assert weigh([leg("accept", "A", 10, 10, 30_000, 80_000), leg("connect", "C", 10, 10, 8_000, 30_000)]) == []
 
@@ -183,6 +209,13 @@ def test_a_server_that_calls_out_with_other_content_stays_low() -> None:
     (row,) = weigh(anew(answers=11.0))
     assert row["volume_db"] < -5
     assert row["decibans"] < 25
+
+
+@pytest.mark.parametrize(("work", "less"), [(0.009, 0), (0.011, 0.33), (0.04, 10), (0.07, 10)])
+def test_a_server_that_works_on_what_comes_in_takes_its_time(work: float, less: float) -> None:
+    free = Settings(max_db=100)
+    (swift,), (slow,) = weigh(anew(), free), weigh(anew(work=work), free)
+    assert slow["decibans"] == pytest.approx(swift["decibans"] - less, abs=0.01)
 
 
 def test_clients_and_calls_on_the_same_clock_are_no_relay() -> None:
