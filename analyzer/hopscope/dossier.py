@@ -163,10 +163,13 @@ def _far_end(rows: Mapping[str, dict[str, Any]]) -> FarEnd:
     gap, relay, proxy = rows.get("path_gap"), rows.get("relay_pattern"), rows.get("proxy_protocol")
     seen = _place(relay["far_peer"], relay["far_port"]) if relay and relay.get("far_peer") else None
     asked = proxy["targets"][0] if proxy and proxy["targets"] else None
+    leak = rows.get("leaked_far_end")
+    leaked = leak["far_ends"][0] if leak and leak["far_ends"] else None
     if gap is None or gap["distance_ms"] is None:
-        return FarEnd(seen=seen, asked=asked)
+        return FarEnd(leaked=leaked, seen=seen, asked=asked)
     near = gap["hop_rtt_ms"]
     return FarEnd(
+        leaked=leaked,
         seen=seen,
         asked=asked,
         distance_ms=gap["distance_ms"],

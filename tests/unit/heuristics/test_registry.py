@@ -15,8 +15,8 @@ from hopscope.records import CONNECTION_SCHEMA
 from support.windows import make_window, starts
 
 NAMES = [
-    "byte_ratio", "cadence", "community", "known_names", "logon_geography", "nested_tls", "opaque_first_bytes",
-    "path_gap", "prevalence", "proxy_protocol", "relay_pattern", "terminal_session", "unnamed",
+    "byte_ratio", "cadence", "community", "known_names", "leaked_far_end", "logon_geography", "nested_tls",
+    "opaque_first_bytes", "path_gap", "prevalence", "proxy_protocol", "relay_pattern", "terminal_session", "unnamed",
 ]  # fmt: skip
 
 
