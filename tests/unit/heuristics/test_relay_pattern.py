@@ -215,7 +215,7 @@ def test_a_server_that_calls_out_with_other_content_stays_low() -> None:
 def test_a_server_that_works_on_what_comes_in_takes_its_time(work: float, less: float) -> None:
     free = Settings(max_db=100)
     (swift,), (slow,) = weigh(anew(), free), weigh(anew(work=work), free)
-    assert slow["decibans"] == pytest.approx(swift["decibans"] - less, abs=0.01)
+    assert slow["decibans"] == pytest.approx(swift["decibans"] - less, abs=0.02)
 
 
 def test_clients_and_calls_on_the_same_clock_are_no_relay() -> None:
