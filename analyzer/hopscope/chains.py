@@ -20,7 +20,7 @@ HOPS = 5  # hops of one chain that are followed
 CHAINS = 500  # chains that are told of one run
 STEPS = 100_000  # hops that are tried for them: forged targets must not keep the search going
 TOLD = 10  # chains kept with a finding, the strongest
-TARGETS = "targets"  # the fact in which evidence lists what clients asked a hop to reach
+LISTED = {"far_ends": "leaked", "targets": "asked"}  # facts in which evidence lists far ends, and what they are
 CLIENTS = 3  # clients named in a chain's text
 
 
@@ -66,9 +66,10 @@ def known_ends(finding: Finding) -> dict[str, str]:
     for known_by, value in (("leaked", end.leaked), ("seen", end.seen), ("asked", end.asked)):
         if value is not None:
             out.setdefault(value, known_by)
-    for piece in finding.evidence:  # a proxy is asked for several
-        if piece.decibans > 0:
-            out |= {t: "asked" for t in piece.facts.get(TARGETS) or () if isinstance(t, str) and t not in out}
+    for piece in finding.evidence:  # a relay may name several, a proxy is asked for several
+        for fact, known_by in LISTED.items():
+            if piece.decibans > 0:
+                out |= {v: known_by for v in piece.facts.get(fact) or () if isinstance(v, str) and v not in out}
     return out
 
 

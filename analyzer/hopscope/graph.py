@@ -90,7 +90,9 @@ def build(findings: Iterable[Finding]) -> HopGraph:
 
 
 def campaigns(findings: Sequence[Finding]) -> tuple[Campaign, ...]:
-    """Hops that share a certificate or host key, or among which one client's behaviour moves: connected components."""
+    """Connected components of the hops that share a certificate, a host key or a far end that was leaked or seen, or
+    among which one client's behaviour moves.
+    """
     import networkx as nx
 
     shared: nx.Graph[int | str] = nx.Graph()
@@ -98,6 +100,10 @@ def campaigns(findings: Sequence[Finding]) -> tuple[Campaign, ...]:
     for i, f in enumerate(findings):
         by_address.setdefault(f.hop, []).append(i)
     for i, f in enumerate(findings):
+        # what clients ask proxies for may be anything that is popular
+        for value, known_by in chaining.known_ends(f).items():
+            if known_by != "asked":
+                shared.add_edge(i, f"far end {value}")
         for piece in f.evidence:
             if piece.decibans <= 0:
                 continue

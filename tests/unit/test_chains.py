@@ -45,9 +45,12 @@ def test_a_proxy_that_is_asked_for_another_candidate_by_name() -> None:
     assert texts(outer, inner) == [f"10.0.0.5 -> {OUTER}:1080 -> {LAST}:443 -> 192.0.2.1:22"]
 
 
-@pytest.mark.parametrize(("decibans", "leads"), [(40.0, True), (-3.0, False)])
-def test_a_proxy_is_asked_for_several_targets_and_one_of_them_is_a_candidate(decibans: float, leads: bool) -> None:
-    asked = {"targets": ["192.0.2.1:80", f"{LAST}:443", None]}
+@pytest.mark.parametrize(
+    ("fact", "decibans", "leads"),
+    [("targets", 40.0, True), ("far_ends", 40.0, True), ("targets", -3.0, False), ("servers", 40.0, False)],
+)
+def test_one_of_several_far_ends_is_a_candidate(fact: str, decibans: float, leads: bool) -> None:
+    asked = {fact: ["192.0.2.1:80", f"{LAST}:443", None]}
     proxy = Evidence("proxy_protocol", decibans, "", "", asked, {}, None, 1, ())
     assert bool(texts(hop(OUTER, 1080, asked="192.0.2.1:80", evidence=(proxy,)), hop(LAST))) is leads
 

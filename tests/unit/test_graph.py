@@ -65,6 +65,14 @@ def test_hops_that_show_one_certificate_are_a_campaign() -> None:
     assert members == {"hop 203.0.113.9:443/tcp", "hop 192.0.2.7:443/tcp"}
 
 
+@pytest.mark.parametrize(("known_by", "together"), [("leaked", True), ("seen", True), ("asked", False)])
+def test_hops_with_one_far_end_are_a_campaign(known_by: str, together: bool) -> None:
+    end = FarEnd(**{known_by: "198.51.100.3:443"})
+    made = graph.build([dataclasses.replace(f, far_end=end) for f in (BARE, OTHER)])
+    assert [c.shared for c in made.campaigns] == ([("far end 198.51.100.3:443",)] if together else [])
+    assert len({v for _, v in edges(made.graph, "far_leg")}) == 1
+
+
 def test_one_entity_seen_by_two_sensors_is_one_hop_and_no_campaign() -> None:
     again = dataclasses.replace(BARE, id="hop-9", score_db=25.0, severity="critical", evidence=(
         shared("shared_identity", value="ab"),))  # fmt: skip
