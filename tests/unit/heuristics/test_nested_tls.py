@@ -29,15 +29,48 @@ def weigh(sessions: Sequence[Sequence[int] | None]) -> list[dict[str, Any]]:
     return rows
 
 
-@pytest.mark.parametrize("sizes", [TROJAN, RESUMED, POST_QUANTUM, SOCKS, WEBSOCKET, OLD_TICKET, OLD_BARE])
-def test_a_handshake_inside(sizes: list[int]) -> None:
+@pytest.mark.parametrize(
+    ("sizes", "prelude"),
+    [
+        (TROJAN, None), (POST_QUANTUM, None), (OLD_TICKET, None), (OLD_BARE, None),
+        (WEBSOCKET, "a short exchange"),
+    ],
+)  # fmt: skip
+def test_a_handshake_inside(sizes: list[int], prelude: str | None) -> None:
     (one,) = weigh([sizes])
     assert one["decibans"] == HEURISTIC.defaults.one_db
     (many,) = weigh([sizes] * 10)
     assert many["decibans"] == HEURISTIC.defaults.most_db
     assert many["server"] == SERVER
     assert len(many["uids"]) == 10
-    assert many["prelude"] is (sizes in (SOCKS, WEBSOCKET))
+    assert many["prelude"] == prelude
+
+
+def test_an_answer_without_certificates_weighs_less() -> None:
+    (row,) = weigh([RESUMED])
+    assert row["decibans"] == HEURISTIC.defaults.one_db * HEURISTIC.defaults.short_part
+    assert row["certificates"] == 0.0
+
+
+LOGIN = [21, -19, 40, -19, 27, -27, 534, -2900, 97, 389, -272]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "socks"),
+    [
+        (SOCKS, True),
+        (LOGIN, True),  # name and password between greeting and request
+        ([27, -250, -250, -26, 34, -34, *SOCKS[6:]], True),  # 24 bytes around each
+        ([21, -19, *SOCKS[4:]], True), ([22, -19, *SOCKS[4:]], True), ([23, -19, *SOCKS[4:]], False),
+        ([20, -20, *SOCKS[4:]], False),  # an answer of three bytes
+        ([20, -19, 27, -28, *SOCKS[6:]], False),
+        ([20, -19, 26, -27, *SOCKS[6:]], False),  # too short for an address
+    ],
+)  # fmt: skip
+def test_a_socks_greeting_before_it(sizes: list[int], socks: bool) -> None:
+    (row,) = weigh([sizes])
+    assert row["prelude"] == ("SOCKS5" if socks else "a short exchange")
+    assert row["decibans"] == HEURISTIC.defaults.one_db + (HEURISTIC.defaults.socks_db if socks else 0.0)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +164,7 @@ def test_settings_are_heeded() -> None:
 def test_sentence() -> None:
     (row,) = weigh([SOCKS] * 3)
     assert HEURISTIC.sentence(row) == (
-        "3 of 3 TLS sessions look as if they held a further TLS handshake, after a short exchange of the proxy's own: "
+        "3 of 3 TLS sessions look as if they held a further TLS handshake, after SOCKS5: "
         "534 bytes up (its hello), 2900 down (certificates), 97 up (its end, the same in 100% of them)"
     )
     (row,) = weigh([TROJAN])
