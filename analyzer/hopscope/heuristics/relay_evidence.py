@@ -165,6 +165,25 @@ def stronger(*tables: pa.Table) -> pa.Table:
     return rows.take(pa.array(best)).sort_by([(k, "ascending") for k in keys])
 
 
+def for_our_own(rows: pa.Table, local: pa.Array) -> pa.Table:
+    """The same with less weight where `local` addresses, our own clients, are carried by one port to many far ends.
+
+    10 log10 of clients times far ends goes from each such row; rows that are left with nothing are dropped.
+    """
+    ours = pc.is_in(rows["client"], value_set=local)
+    port = key_ids(rows, ("sensor", "server", "port", "proto"))
+    groups = 1 + int(port.max(initial=0))
+    own = ours.to_numpy()
+    clients, ends = (
+        _distinct(port[own], key_ids(rows, (k,))[own], groups) if own.any() else np.ones(groups, np.int64)
+        for k in ("client", "far_peer")
+    )
+    less = np.where(own, 10 * np.log10(np.maximum(clients * ends, 1))[port], 0.0)
+    decibans = np.round(rows["decibans"].to_numpy() - less, 2)
+    rows = rows.set_column(rows.column_names.index("decibans"), "decibans", pa.array(decibans))
+    return rows.filter(pc.greater(rows["decibans"], 0))
+
+
 def _content(near: Floats, far: Floats, near_legs: Ints, far_legs: Ints) -> Floats:
     """Likelihood ratio in decibans that both sides' bytes are one content, encrypted anew, one way.
 

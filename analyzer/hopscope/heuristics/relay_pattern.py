@@ -16,7 +16,7 @@ from hopscope.heuristics.base import Fact, Window
 from hopscope.heuristics.coincidence import Coincidences, Ons, Rule, coincide
 from hopscope.heuristics.evidence import numbers, void_for_all
 from hopscope.heuristics.leg_matching import Legs, Matches, Runs, far_runs, match, near_runs
-from hopscope.heuristics.relay_evidence import FACTS, SECOND, by_bytes, by_pauses, stronger
+from hopscope.heuristics.relay_evidence import FACTS, SECOND, by_bytes, by_pauses, for_our_own, stronger
 from hopscope.heuristics.segments import Flags, Floats, Ints, key_ids
 from hopscope.records import SEGMENT_SECONDS
 from hopscope.summaries.condense import PASSES_ON
@@ -105,6 +105,9 @@ class RelayPattern:
     ratio normal about 0 with deviation 0.2, after 4 KB per session for handshakes) against unrelated sizes
     (spread evenly over three powers of ten); at least -15 dB each way, near +8 at most, less for few bytes.
 
+    A port that carries many of our own clients to many far ends is a proxy of our own: for such clients
+    10 log10 of clients times far ends goes from either result (assumed). Strangers' sessions keep all.
+
     A shop that calls a payment service for each visitor is in step, but other bytes go in and out: it
     stays below 28 dB even where sizes happen to be near. With few visitors on connections kept open its
     pauses end together too, and the volume tells it apart. DNS, NTP and mail servers pass on by design and
@@ -156,11 +159,13 @@ class RelayPattern:
         asked[matched.far] = True
         anew = match(near_legs, far_legs, *bounds, settings.anew_bytes)
         sides = near_rows, far_rows, near_legs, far_legs
-        return stronger(
+        found_here = stronger(
             by_bytes(*sides, matched, asked, settings),
             by_bytes(*sides, _singly(near_legs, far_legs, anew), anew.looks > 0, settings, anew=True),
             _pauses(window, near_rows, far_rows, of_peer, far_legs, settings),
         )
+        ours = near_rows["peer"].filter(pc.fill_null(near_rows["peer_local"], False))
+        return for_our_own(found_here, ours.combine_chunks())
 
     def sentence(self, facts: Mapping[str, Any]) -> str:
         """Who passes what on to whom."""
@@ -181,7 +186,7 @@ class RelayPattern:
 def _sessions(window: Window) -> pa.Table:
     """Whole connections of hosts that accept and also connect to the internet, in order of (host, start, uid)."""
     legs = _useful(window)
-    whole = legs.group_by("sensor", "host", "role", "uid", "peer", "peer_port", "own_port", "proto").agg(
+    whole = legs.group_by("sensor", "host", "role", "uid", "peer", "peer_local", "peer_port", "own_port", "proto").agg(
         start=legs.start_us.min(), end=legs.end_us.max(), into=legs.in_bytes.sum(), out=legs.out_bytes.sum(),
         service=legs.service.max(), ons=legs.on_starts.length().sum(),
     )  # fmt: skip

@@ -300,6 +300,25 @@ def test_our_own_proxies_are_left_out() -> None:
     assert weigh(relayed(), vantage=VantageSettings(own_proxies=(HOST,))) == []
 
 
+@pytest.mark.parametrize(("clients", "ends", "less"), [(1, 1, 0), (1, 10, 10), (4, 10, 16.02)])
+def test_a_proxy_that_serves_many_of_ours_weighs_less_and_a_stranger_s_all(
+    clients: int, ends: int, less: float
+) -> None:
+    legs = []
+    for c in range(clients):
+        for e in range(ends):
+            later = 1000.0 * (c * ends + e)
+            for r in relayed(6, seed=c * ends + e):
+                peer = f"10.0.0.{c + 1}" if r["role"] == "accept" else f"203.0.113.{e + 1}"
+                shift = {k: r[k] + round(later * 1e6) for k in ("start_us", "end_us")}
+                legs.append({**r, **shift, "uid": f"{c}.{e}.{r['uid']}", "peer": peer})
+    strangers = [{**r, "peer_local": False} for r in legs]
+    ours = [{**r, "peer_local": r["role"] == "accept"} for r in legs]
+    full, tempered = weigh(strangers), weigh(ours)
+    assert len(full) == clients * ends
+    assert [r["decibans"] for r in tempered] == pytest.approx([r["decibans"] - less for r in full], abs=0.02)
+
+
 def test_a_reverse_proxy_towards_internal_servers_has_no_far_leg_outside() -> None:
     assert weigh(relayed(peer="10.0.0.99", peer_local=True)) == []
 
