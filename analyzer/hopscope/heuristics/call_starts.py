@@ -32,6 +32,7 @@ class Starts:
     pair: Ints
     ts_us: Ints
     orig_bytes: Floats  # NaN: unknown, or an exchange in a session kept open
+    resp_bytes: Floats  # likewise
     uids: pa.Array
 
     def of(self, scope: str) -> Ints:
@@ -85,7 +86,11 @@ def gather(window: Window, fewest: int) -> Starts:
     chosen = np.flatnonzero(np.logical_or.reduce(list(counts.values())))
     pairs = pairs.select(KEY).take(pa.array(chosen))
     wanted = ibis.memtable(pa.table({"pair": pairs["pair"], "place": np.arange(len(chosen))}))
-    rows = window.starts.inner_join(wanted, "pair").select("place", "ts_us", "uid", "orig_bytes").to_pyarrow()
+    rows = (
+        window.starts.inner_join(wanted, "pair")
+        .select("place", "ts_us", "uid", "orig_bytes", "resp_bytes")
+        .to_pyarrow()
+    )
     return Starts(
         pairs=pairs,
         groups={scope: ids[chosen] for scope, ids in groups.items()},
@@ -93,6 +98,7 @@ def gather(window: Window, fewest: int) -> Starts:
         pair=rows["place"].to_numpy(),
         ts_us=rows["ts_us"].to_numpy(),
         orig_bytes=numbers(rows, "orig_bytes"),
+        resp_bytes=numbers(rows, "resp_bytes"),
         uids=rows["uid"].combine_chunks(),
     )
 

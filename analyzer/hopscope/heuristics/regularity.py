@@ -61,14 +61,14 @@ class Rhythm:
     overlap: Floats  # median time that connections are open over the median interval; NaN when unknown
 
 
-def collapse(times: Ints, offsets: Ints, burst_share: float) -> Calls:
-    """Join connections closer together than `burst_share` of their group's upper quartile gap."""
+def collapse(times: Ints, offsets: Ints, burst_share: float, quantile: float = 0.75) -> Calls:
+    """Join connections closer together than `burst_share` of their group's gap at `quantile`."""
     heads = offsets[:-1]
     inner = np.ones(len(times), bool)
     inner[heads] = False
     gaps = np.diff(times, prepend=times[:1])[inner].astype(np.float64)
     gap_offsets = offsets - np.arange(len(offsets))
-    limit = burst_share * quantiles(gaps, gap_offsets, (0.75,))[0]
+    limit = burst_share * quantiles(gaps, gap_offsets, (quantile,))[0]
     new = np.ones(len(times), bool)
     new[inner] = gaps > np.repeat(limit, np.diff(gap_offsets))
     first_row = np.flatnonzero(new)

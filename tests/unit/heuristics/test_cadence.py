@@ -78,9 +78,9 @@ def test_half_jitter_still_weighs_something_and_less_than_none(seed: int) -> Non
     ids=["short", "jitter", "browsing", "sleep"],
 )
 @pytest.mark.parametrize("scale", [100, 0.01])
-def test_the_scale_of_time_does_not_matter(shape: Callable[[], list[float]], scale: float) -> None:
-    times = [round(t, 4) for t in shape()]
-    assert decibans([t * scale for t in times]) == pytest.approx(decibans(times), abs=0.02)
+def test_the_scale_of_time_matters_to_habits_alone(shape: Callable[[], list[float]], scale: float) -> None:
+    times, any_time = [round(t, 4) for t in shape()], Settings(long_db=Settings().max_db, long_burst=0.0)
+    assert decibans([t * scale for t in times], any_time) == pytest.approx(decibans(times, any_time), abs=0.02)
 
 
 @pytest.mark.parametrize(("intervals", "found"), [(5, False), (6, True), (7, True)])
@@ -199,3 +199,57 @@ def test_the_order_of_rows_does_not_matter() -> None:
 
 def test_nothing_seen_gives_nothing() -> None:
     assert weigh([]) == []
+
+
+DAY = 24 * 3600
+
+
+def test_a_rhythm_that_lasts_all_day_weighs_more() -> None:
+    short, day = calls(40, 300, 0.1), calls(DAY // 300, 300, 0.1)
+    (row,) = weigh(starts(day))
+    assert row["hours"] >= 24
+    assert Settings().max_db < row["decibans"] <= Settings().long_db
+    assert "heard in 2" in HEURISTIC.sentence(row)
+    (row,) = weigh(starts(short))
+    assert row["hours"] < 6
+    assert row["decibans"] < 11
+
+
+@pytest.mark.parametrize(("hours", "more"), [(2, False), (3, False), (4, True)])
+def test_from_how_many_hours_it_is_a_habit(hours: int, more: bool) -> None:
+    """START is 13 minutes after the hour."""
+    times = calls(3600 * hours // 30 - 100, 30)
+    only = Settings(long_low_calls=0, long_high_calls=1)
+    without = Settings(long_db=Settings().max_db, long_burst=0.0)
+    (row,) = weigh(starts(times), only)
+    assert row["hours"] == hours
+    assert (row["decibans"] > weigh(starts(times), without)[0]["decibans"]) is more
+
+
+@pytest.mark.parametrize(("interval", "more"), [(4600, False), (4100, True), (3600, True)])
+def test_from_how_many_calls_it_is_a_habit(interval: float, more: bool) -> None:
+    times = calls(int(DAY // interval), interval)  # 19, 22 and 25 calls
+    without = Settings(long_db=Settings().max_db, long_burst=0.0)
+    assert (decibans(times) > decibans(times, without)) is more
+
+
+def test_hours_of_all_regular_stretches_count_together() -> None:
+    nights = [t + 6 * 3600 * k for k in range(4) for t in calls(40, 60, 0.1, k)]
+    (row,) = weigh(starts(nights))
+    assert 4 <= row["hours"] <= 8
+
+
+@pytest.mark.parametrize("connections", [3, 5, 12])
+def test_bursts_all_day_are_no_page(connections: int) -> None:
+    rng = np.random.default_rng(3)
+    beside = np.cumsum(rng.exponential(0.3, (DAY // 300 + 1, connections)), axis=1)
+    times = [t + d for t, burst in zip(calls(DAY // 300, 300, 0.1), beside, strict=True) for d in burst]
+    assert 7 < decibans(times) < Settings().long_db * 0.75
+    assert decibans(times[: 30 * connections]) < 1
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_person_browsing_all_day_is_not(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    times = [t + 3600 * h for h in range(8, 20) for t in browsing(int(rng.integers(2, 40)), seed + h) if t < 3600]
+    assert decibans(times) < 3
