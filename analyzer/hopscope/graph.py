@@ -31,12 +31,6 @@ if TYPE_CHECKING:
 
 TEXT = 2_000  # code points of a text that are kept
 
-# What several hops have in common, as facts of evidence: which of them name the thing, and which the other hops.
-SHARED: Mapping[str, tuple[str, tuple[str, ...]]] = {
-    "shared_identity": ("value", ("addresses",)),
-    "rotation": ("", ("destinations",)),
-}
-
 
 @dataclass(frozen=True)
 class Campaign:
@@ -74,7 +68,7 @@ def build(findings: Iterable[Finding]) -> HopGraph:
         _add_near(graph, f, leading.get(i, set()))
         _add_far(graph, i, ordered, linked)
         for piece in f.evidence:
-            for identity in _identities(piece):
+            if identity := _identity(piece):
                 shown = _node(graph, "certificate", identity)
                 _edge(graph, _hop(f), shown, "shows_certificate", f, heuristic=piece.heuristic)
     graph.graph["chains"] = [
@@ -96,9 +90,10 @@ def campaigns(findings: Sequence[Finding]) -> tuple[Campaign, ...]:
     import networkx as nx
 
     shared: nx.Graph[int | str] = nx.Graph()
-    by_address: dict[str, list[int]] = {}
+    places: dict[str, list[int]] = {}
     for i, f in enumerate(findings):
-        by_address.setdefault(f.hop, []).append(i)
+        for place in {f.hop, *f.names, *f.dns_names}:
+            places.setdefault(place, []).append(i)
     for i, f in enumerate(findings):
         # what clients ask proxies for may be anything that is popular
         for value, known_by in chaining.known_ends(f).items():
@@ -107,13 +102,12 @@ def campaigns(findings: Sequence[Finding]) -> tuple[Campaign, ...]:
         for piece in f.evidence:
             if piece.decibans <= 0:
                 continue
-            for identity in _identities(piece):
-                shared.add_edge(i, f"certificate or key {identity}")
+            if identity := _identity(piece):
+                shared.add_edge(i, identity)
             for other in _others(piece):
-                for j in by_address.get(other, ()):
+                for j in places.get(other, ()):
                     if i != j:
-                        what = f"{piece.heuristic} of {piece.client or 'several clients'}"
-                        shared.add_edge(i, j, what=what)
+                        shared.add_edge(i, j, what=f"behaviour of {piece.client or 'a client'} that moves")
     out = []
     for component in nx.connected_components(shared):
         hops = sorted(n for n in component if isinstance(n, int))
@@ -125,20 +119,18 @@ def campaigns(findings: Sequence[Finding]) -> tuple[Campaign, ...]:
     return tuple(Campaign(f"campaign {n}", *of) for n, of in enumerate(sorted(out), 1))
 
 
-def _identities(piece: Evidence) -> list[str]:
-    fact, _ = SHARED.get(piece.heuristic, ("", ()))
-    return _texts(piece.facts.get(fact)) if fact else []
+def _identity(piece: Evidence) -> str | None:
+    """What `shared_identity` found at several addresses: `SSH host key ab12...`; None of other evidence."""
+    value = piece.facts.get("value")
+    if piece.heuristic != "shared_identity" or not isinstance(value, str):
+        return None
+    return f"{piece.facts.get('identity') or 'certificate'} {value}"
 
 
 def _others(piece: Evidence) -> list[str]:
-    _, facts = SHARED.get(piece.heuristic, ("", ()))
-    return [text for fact in facts for text in _texts(piece.facts.get(fact))]
-
-
-def _texts(value: Any) -> list[str]:
-    if value is None:
-        return []
-    return [str(v) for v in value if v is not None] if isinstance(value, list | tuple) else [str(value)]
+    """The other destinations, addresses or names, among which `rotation` saw a client's behaviour move."""
+    others = piece.facts.get("others")
+    return others.split(", ") if piece.heuristic == "rotation" and isinstance(others, str) else []
 
 
 def _hop(finding: Finding) -> str:

@@ -55,14 +55,24 @@ def test_a_hop_that_leads_to_another_has_no_end_of_its_own() -> None:
 
 
 def test_hops_that_show_one_certificate_are_a_campaign() -> None:
-    certificate = shared("shared_identity", value="ab" * 32, addresses=("192.0.2.7", "203.0.113.9"))
+    certificate = shared("shared_identity", identity="SSH host key", value="ab" * 32)
     one, two = (dataclasses.replace(f, evidence=(certificate,)) for f in (BARE, OTHER))
     made = graph.build([one, two, FINDING])
     (campaign,) = made.campaigns
-    assert len(campaign.hops) == 2
+    assert campaign.shared == ("SSH host key " + "ab" * 32,)
     assert {made.graph.nodes[v]["kind"] for _, v in edges(made.graph, "shows_certificate")} == {"certificate"}
     members = {n for n, d in made.graph.nodes(data=True) if d.get("campaign") == campaign.name}
     assert members == {"hop 203.0.113.9:443/tcp", "hop 192.0.2.7:443/tcp"}
+
+
+@pytest.mark.parametrize(
+    ("others", "together"),
+    [("192.0.2.7", True), ("192.0.2.8, alias.example", True), ("192.0.2.70", False), (None, False)],
+)
+def test_hops_among_which_a_behaviour_moves_are_a_campaign(others: str | None, together: bool) -> None:
+    one = dataclasses.replace(BARE, evidence=(shared("rotation", others=others),))
+    made = graph.build([one, dataclasses.replace(OTHER, dns_names=("alias.example",))])
+    assert [c.shared for c in made.campaigns] == ([("behaviour of 10.0.0.11 that moves",)] if together else [])
 
 
 @pytest.mark.parametrize(("known_by", "together"), [("leaked", True), ("seen", True), ("asked", False)])
