@@ -21,7 +21,8 @@ Column = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 MEASURES = ("hello", "finished", "first", "reply", "close")
-LATE = ("late answers", "steady late answers", "")  # patterns that tell of no distance, only of a delay
+STEADY_LATE = "steady late answers"
+LATE = ("late answers", STEADY_LATE, "")  # patterns that tell of no distance, only of a delay
 ROUNDING_MS = 0.01  # floors are whole microseconds
 ROUGH = 0.05  # share of a reply's gap that our own side may be for the reply to tell a distance
 PAIRED = 3  # connections from which the median of their own differences says something
@@ -139,13 +140,15 @@ def distances(
     The least time over the least way to the hop, of the measure that knows it best: Finished or, where that
     was seen less than `min_samples` times, the replies of a session, unless those took time to think; a
     relayed close; else half the first answer, which waited for the dial. Later replies without TLS come last:
-    a request that follows another closely is answered early. Of late answers it is the whole delay.
+    a request that follows another closely is answered early. Steady late answers tell it where there is no
+    TLS; where the hop ends TLS each may have waited for dials, once or thrice the distance, and it is NaN.
     """
     counts, least, tls = m.counts, m.least, m.counts["hello"] > 0
     first = np.where(tls, m.gaps["hello"], m.gaps["first"])
     half = np.where(tls, least["hello"], least["first"]) / 2
     firsts = np.where(tls, counts["hello"], counts["first"])
-    usable = (m.replies >= min_samples) & (m.own <= ROUGH * m.gaps["reply"] + 1.0)
+    small = (m.own <= ROUGH * m.gaps["reply"] + 1.0) | (m.gaps["reply"] <= least["finished"])
+    usable = (m.replies >= min_samples) & small
     replies = np.where(usable, m.gaps["reply"], np.nan)
     told = np.array([p not in LATE for p in pattern], bool)
     dialled = np.where(np.array([p.startswith("dialled") for p in pattern], bool), half, np.nan)
@@ -164,13 +167,13 @@ def distances(
         told & (counts["close"] >= min_samples) & np.isfinite(close),
         told & tls & (replies >= 0),
         told,
-        np.isfinite(m.gaps["reply"]),
+        np.array([p == STEADY_LATE for p in pattern], bool) & ~tls,
     ]
-    distance = np.select(cases, [finished, single, close, np.fmin(replies, half), half, m.gaps["reply"]], first)
-    late = [np.where(counts[k] > 1, m.spreads[k], np.nan) for k in ("reply", "first")]
+    distance = np.select(cases, [finished, single, close, np.fmin(replies, half), half, m.gaps["reply"]], np.nan)
+    late = np.where(counts["reply"] > 1, m.spreads["reply"], np.nan)
     widths = [m.spreads["finished"], np.abs(other - single) / 2, m.spreads["close"],
-              np.abs(replies - half) / 2, apart, late[0]]  # fmt: skip
-    return distance, np.select(cases, widths, late[1])
+              np.abs(replies - half) / 2, apart, late]  # fmt: skip
+    return distance, np.select(cases, widths, np.nan)
 
 
 def _floors(window: Window) -> ir.Table:

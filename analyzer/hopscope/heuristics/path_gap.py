@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hopscope.config import setting
 from hopscope.heuristics.base import Fact, Window
 from hopscope.heuristics.evidence import evidence, rise, void_for_all
-from hopscope.heuristics.gap_measures import Column, Flags, Measured, distances, measure, own_devices
+from hopscope.heuristics.gap_measures import LATE, STEADY_LATE, Column, Flags, Measured, distances, measure, own_devices
 
 NAMED = 5  # clients named in a void
 
@@ -73,7 +73,11 @@ FACTS = (
     Fact("own_rtt_ms", "ms", "what our own side may add to later replies: the way from sensor to client and back"),
     Fact("close_gap_ms", "ms", "the same for the answer to the client's FIN"),
     Fact("closes", "connections", "connections that the client closed first, with an answer to that"),
-    Fact("distance_ms", "ms", "round trip from the hop to what answers behind it; of late answers an upper bound"),
+    Fact(
+        "distance_ms",
+        "ms",
+        "round trip from the hop to what answers behind it; null where a delay may be more than that",
+    ),
     Fact(
         "spread_ms",
         "ms",
@@ -171,11 +175,15 @@ class PathGap:
     def sentence(self, facts: Mapping[str, Any]) -> str:
         """The measured distance in words."""
         near = facts["hop_rtt_ms"]
+        if facts["pattern"] in LATE:
+            known = [facts[k] for k in ("reply_gap_ms", "first_gap_ms", "hello_gap_ms") if facts[k] is not None]
+            alike = ", each time alike" if facts["pattern"] == STEADY_LATE else ""
+            return (
+                f"the address itself answers from {near:.0f} ms away, but what is asked of it takes "
+                f"{known[0]:.0f} ms longer{alike}: somebody behind it answers, or it thinks that long"
+            )
         far = near + facts["distance_ms"]
-        text = f"the address answers from {near:.0f} ms away, what it relays to answers from {far:.0f} ms"
-        if facts["pattern"] == "steady late answers":
-            return f"{text} or nearer, never sooner and hardly ever later (or it always thinks that long)"
-        return text if facts["pattern"] != "late answers" else f"{text} (or it thinks that long)"
+        return f"the address answers from {near:.0f} ms away, what it relays to answers from {far:.0f} ms"
 
 
 def judge(m: Measured, s: Settings) -> tuple[Column, NDArray[np.object_]]:
@@ -239,7 +247,7 @@ def judge(m: Measured, s: Settings) -> tuple[Column, NDArray[np.object_]]:
         "dialled on accept",
         np.where(ratio_close >= s.dial_low, "dialled on accept, relayed close", "relayed close"),
         "steady first answers",
-        "steady late answers",
+        STEADY_LATE,
         "late answers",
     ]
     pattern = np.select(cases, [np.asarray(w) for w in words], "")
