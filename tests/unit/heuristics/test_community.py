@@ -35,7 +35,7 @@ def test_a_host_with_much_of_its_own_says_little_by_one_more() -> None:
     own = [{"server": f"198.51.100.{i}"} for i in range(40)]
     few = weigh([*shared([CLIENT, *PEERS]), {}])[SERVER]["decibans"]
     many = weigh([*shared([CLIENT, *PEERS]), *own, {}])[SERVER]["decibans"]
-    assert many < few / 2
+    assert 0 < many < few - 0.2
 
 
 @pytest.mark.parametrize(("peers", "speaks"), [(S.min_peers - 1, False), (S.min_peers, True), (S.min_peers + 1, True)])
@@ -67,6 +67,12 @@ def test_a_share_of_few_connections_is_none(connections: int, speaks: bool) -> N
 def test_an_appliances_one_server_is_all_it_has(others: int, speaks: bool) -> None:
     rows = weigh([*shared([CLIENT], places=others), {"connections": 300}])
     assert (SERVER in rows) is speaks
+
+
+def test_a_named_service_may_take_much_of_a_hosts_traffic() -> None:
+    pairs = [*shared([CLIENT], places=9), {"connections": 300, "name": "www.example.com"}]
+    assert weigh(pairs, names=[{}])[SERVER]["decibans"] == pytest.approx(S.named_credit * S.share_db)
+    assert weigh(pairs)[SERVER]["decibans"] == S.share_db  # the name was borrowed
 
 
 def test_what_many_use_is_left_alone() -> None:
