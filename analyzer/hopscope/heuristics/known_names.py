@@ -35,8 +35,12 @@ class KnownNames:
 
     Formula: from 0 at `young_days` to -most_db at `old_days` since the name was first seen, counted from
     records, for pairs whose address a DNS answer gave for that name. Without history nothing is known and
-    nothing is said. Source: RITA v5's first-seen modifier (7 and 30 days); weight capped, since a patient
-    adversary ages names.
+    nothing is said.
+
+    Weights: the days are PUBLISHED (RITA v5's first-seen modifier, 7 and 30 days: 15 % of its score), the
+    decibans ASSUMED; no ordinary log at hand is a week long. Capped, since a patient adversary ages names.
+    A certificate that fits the name is not asked for: MEASURED, 21 % of ordinary TLS pairs of 2024 show one
+    (TLS 1.3 hides the rest), and whoever has a name for his hop has one too.
     """
 
     name: str = "known_names"

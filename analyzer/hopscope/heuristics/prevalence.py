@@ -43,8 +43,11 @@ class Prevalence:
     A single client is no evidence for a hop: in small networks 77 to 99 % of destinations have one client
     only (measured on ordinary logs of 7 to 10 hosts).
 
-    Weights: none published; RITA's modifiers (prevalence of 50 % and more against, 2 % and less for) are
-    the model, the numbers are from the lab and ordinary logs. Source: RITA v5.
+    Weights: none PUBLISHED; RITA's modifiers (prevalence of 50 % and more against, 2 % and less for) are the
+    model, the numbers ASSUMED: 4 dB a doubling says that a hop gains a further client two and a half times as
+    rarely as an ordinary destination does. MEASURED: on a real office's day (4 clients) it speaks against
+    10 % of 390 destinations, 28 of them at 12 dB and more; on two hours of one client against none; in lab
+    networks of 6 to 10 hosts against 70 % of what ordinary hosts use and no hop of 21. Source: RITA v5.
     """
 
     name: str = "prevalence"
