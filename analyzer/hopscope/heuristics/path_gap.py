@@ -204,9 +204,10 @@ def judge(m: Measured, s: Settings) -> tuple[Column, NDArray[np.object_]]:
     below_tls = hello_far & (finished_far | (later >= wanted))
     slow_to_greet = hello_far & (later < wanted) & ~below_tls
     hello_only = hello_far & np.isnan(later)
-    # a dial begins with the ACK: seen where the client spoke well before it could have ended
-    ratio = m.dial / np.maximum(later, 1.0)
-    no_dial = below_tls & (m.pause <= later / 2) & (ratio < s.dial_low)
+    # a dial begins with the ACK: its absence shows where the client spoke well before it could have ended
+    seen_whole = m.pause <= later / 2
+    ratio_hello = np.where(seen_whole, m.dial, hello) / np.maximum(later, 1.0)
+    no_dial = below_tls & seen_whole & (ratio_hello < s.dial_low)
 
     first_far = (first >= s.floor_ms) & ((counts["first"] >= s.min_samples) | replies_ok)
     ratio_first = np.where(m.pause <= reply / 2, m.dial, first) / np.maximum(reply, 1.0)
@@ -240,9 +241,7 @@ def judge(m: Measured, s: Settings) -> tuple[Column, NDArray[np.object_]]:
     ]
     base = np.select(cases, [np.asarray(w, np.float64) for w in weights], 0.0)
     words = [
-        np.where(
-            ~no_dial & (hello / np.maximum(later, 1.0) >= s.dial_low), "dialled on accept, below TLS", "below TLS"
-        ),
+        np.where(ratio_hello >= s.dial_low, "dialled on accept, below TLS", "below TLS"),
         "hellos only",
         "dialled on accept",
         np.where(ratio_close >= s.dial_low, "dialled on accept, relayed close", "relayed close"),
