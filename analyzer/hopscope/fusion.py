@@ -28,7 +28,7 @@ CAPS: dict[str, float] = {
     "rhythm": 18.0,  # ordinary agents are as regular, and as constant in what they say
     "rotation": 12.0,
     "naming": 10.0,
-    "session": 30.0,  # SSH that the far side drives; what chat and administrators do too weighs 8 at most by itself
+    "session": 30.0,  # SSH that the far side drives; what chat does too weighs 8 at most by itself
     "volume": 8.0,
     "shape": 31.0,  # what the first bytes and records look like
     "identity": 30.0,

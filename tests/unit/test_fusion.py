@@ -157,6 +157,17 @@ def test_ipv6_hops_are_addresses(settings: Config) -> None:
     assert (f.entity.kind, f.entity.value) == ("service", "[2001:db8::7]:443/tcp")
 
 
+def test_a_far_end_that_was_leaked_is_told_and_is_certain(settings: Config) -> None:
+    leak = {"server": HOP, "kind": "leaked_far_end", "value": "198.51.100.66:443", "uid": "C1"}
+    more = ordinary()
+    # many clients, over a long time: evidence against, which doesn't count here
+    more["pairs"] += [{"server": HOP, "client": f"10.0.0.{i}"} for i in range(40)]
+    (f,) = found(window(**more, sets=[leak]), settings)
+    assert f.far_end.leaked == "198.51.100.66:443"
+    assert f.score_db >= settings.fusion.medium_db
+    assert all(e.decibans >= 0 for e in f.evidence)
+
+
 def test_what_the_input_lacks_is_void_and_named(settings: Config) -> None:
     # all times, as in Zeek's default logs: neither a gap nor a session of replies can be told
     times = {"tcp_rtt", "hello_rtt", "finished_rtt", "first_reply", "reply_p10", "close_rtt", "replies", "on_starts"}

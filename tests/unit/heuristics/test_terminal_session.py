@@ -52,6 +52,13 @@ class TestSmallExchanges:
     def test_downloads_uploads_and_slow_polls_are_not(self, ordinary: dict[str, Any]) -> None:
         assert self.weigh(**ordinary) == []
 
+    @pytest.mark.parametrize(
+        ("service", "fires"),
+        [(None, True), ("ssl", True), ("http,websocket", True), ("ssh", False), ("mqtt", False), ("smtp", False)],
+    )
+    def test_only_where_it_is_hidden_what_is_done(self, service: str | None, fires: bool) -> None:
+        assert bool(self.weigh(service=service)) is fires
+
     def test_a_host_of_ours_is_not_spoken_of(self) -> None:
         window = make_window(pairs=[{"server_local": True}], samples=[SHELL])
         assert HEURISTIC.weigh(window, DEFAULTS).num_rows == 0
