@@ -82,10 +82,11 @@ class Unnamed:
     neither answer nor name, 4.8 % a name without an answer, 13 % an answer for others only; the first is
     taken as 3 %, since that traffic is browsing. None of 1,240 ordinary names was of such a service: at most
     0.24 % are (95 %). ASSUMED: the rates among hops; that 5 % of them are reached by a tunnel's name (13 dB at
-    that bound), and that ordinary traffic knows dynamic DNS five times as well; `early_credit` and
-    `hint_credit`. PUBLISHED: programs keep addresses past the TTL: Java for ever under a security manager;
-    8.7 % of resolvers extend it (PAM 2023); most transactions need no lookup of their own (IMC 2020). Hence
-    margin, credit and grace.
+    that bound), and that ordinary traffic knows dynamic DNS five times as well; `hint_credit`; `early_credit`,
+    small enough for captures of a minute to keep most of the weight. PUBLISHED: programs keep addresses past
+    the TTL: Java for ever under a security manager (its manual); 8.7 % of resolvers extend it (PAM 2023); most
+    transactions need no lookup of their own (IMC 2020; of both papers the abstract). Hence margin, credit and
+    grace; no published distribution was at hand for their lengths.
 
     Look-alikes: agents, appliances and peer-to-peer programs that carry addresses; DNS over HTTPS; homes and
     developers behind dynamic DNS and tunnels.
