@@ -27,7 +27,7 @@ CAPS: dict[str, float] = {
     "gap": 38.0,  # the same delay, seen by several messages, and by several clients
     "rhythm": 18.0,  # ordinary agents are as regular, and as constant in what they say
     "rotation": 12.0,
-    "naming": 10.0,
+    "naming": 13.0,  # a name of a tunnel service; a bare address alone weighs at most 10
     "session": 30.0,  # SSH that the far side drives; what chat does too weighs 8 at most by itself
     "volume": 8.0,
     "shape": 31.0,  # what the first bytes and records look like

@@ -128,3 +128,23 @@ def test_the_busiest_session_speaks_for_the_server() -> None:
     rows = [weigh(pairs=[{"port": 22}], samples=copies(s)) for s in (sessions, sessions[::-1])]
     assert rows[0] == rows[1]
     assert (rows[0][0]["exchanges"], rows[0][0]["asked"]) == (24, 5)
+
+
+class TestHttpWithoutAHost:
+    CALLS = staticmethod(
+        lambda **change: [{"port": 80, "service": "http", "orig_bytes": 80, "resp_bytes": 300, "uid": "C1"} | change]
+    )
+    AGENT = staticmethod(lambda **change: [{"port": 80, "kind": "user_agent", "value": "x/1"} | change])
+
+    def test_a_client_that_names_no_host(self) -> None:
+        (row,) = weigh(pairs=[{"port": 80}], samples=self.CALLS(), sets=self.AGENT())
+        assert (row["decibans"], row["asked"], row["accepted"]) == (HEURISTIC.defaults.no_host_db, 1, None)
+        assert HEURISTIC.sentence(row) == "HTTP without a Host header in 1 connections"
+
+    def test_one_that_does(self) -> None:
+        named = {"name": "203.0.113.9"}
+        args = {"pairs": [{"port": 80, **named}], "samples": self.CALLS(**named), "sets": self.AGENT(**named)}
+        assert weigh(**args) == []
+
+    def test_where_headers_were_not_seen_nothing_is_known(self) -> None:
+        assert weigh(pairs=[{"port": 80}], samples=self.CALLS()) == []
