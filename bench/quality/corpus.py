@@ -11,6 +11,7 @@ machine has client and server at one address; there the labelled server is given
 from __future__ import annotations
 
 import csv
+import ipaddress
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,14 +23,35 @@ ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared"
 LABELS = Path(__file__).with_name("labels.tsv")
 IN_SCOPE = ("proxy", "tunnel")
+
+
+def outside_of(address: str) -> list[str]:
+    """All networks but one address."""
+    whole = ipaddress.IPv4Network("0.0.0.0/0")
+    return [str(n) for n in sorted(whole.address_exclude(ipaddress.IPv4Network(address)))]
+
+
 BEACON = ("73.54.23.243", "64.225.56.201")  # client and server of the beacon in rita/missing_host, as its source says
-LOG_SETS = {  # name -> path under real/logs, monitored networks (None: the default), what is known of it
-    "rita/missing_host": ("rita/missing_host", None, "three days, a beacon to one server"),
-    "rita/proxy": ("rita/proxy", None, "clients behind an explicit HTTP proxy"),
-    "rita/proxy_rolling": ("rita/proxy_rolling", None, "two hours of several clients"),
-    "rita/open_conns": ("rita/open_conns", None, "long connections"),
-    "zat": ("zat", None, "minutes, Tor among them"),
-    "tenzir": ("tenzir", None, "an ordinary day of a small office"),
+BEACON_LOG = "rita/missing_host"
+
+
+@dataclass(frozen=True)
+class Logs:
+    """A set of logs: what it holds, the networks to monitor (None: the default) and the site's own proxies."""
+
+    what: str
+    nets: tuple[str, ...] | None = None
+    own_proxies: tuple[str, ...] = ()
+
+
+LOG_SETS = {
+    # the server of the beacon is the host that was recorded: all others are monitored, as if it were outside
+    BEACON_LOG: Logs("three days, a beacon to one server", tuple(outside_of(BEACON[1]))),
+    "rita/proxy": Logs("clients behind an explicit HTTP proxy", own_proxies=("10.0.0.238",)),
+    "rita/proxy_rolling": Logs("two hours of several clients, an explicit proxy", own_proxies=("10.0.0.238",)),
+    "rita/open_conns": Logs("long connections"),
+    "zat": Logs("minutes, Tor among them"),
+    "tenzir": Logs("an ordinary day of a small office"),
 }
 
 
@@ -49,6 +71,7 @@ class Item:
     label: str = ""
     excluded: str | None = None
     seconds: float = 0.0
+    own_proxies: tuple[str, ...] = ()
 
     @property
     def benign(self) -> bool:
@@ -100,7 +123,8 @@ def logs(root: Path = SHARED) -> list[Item]:
 
 
 def _logs(at: Path) -> Iterator[Item]:
-    for name, (path, nets, what) in LOG_SETS.items():
-        if (at / path).is_dir():
-            hops = [{"hop": BEACON[1], "port": 80, "kind": "beacon"}] if name == "rita/missing_host" else []
-            yield Item(name, "logs", at / path, what, judge.of({"hops": hops}), nets)
+    for name, known in LOG_SETS.items():
+        if (at / name).is_dir():
+            hops = [{"hop": BEACON[1], "port": 80, "kind": "beacon", "clients": [BEACON[0]]}]
+            truth = judge.of({"hops": hops if name == BEACON_LOG else []})
+            yield Item(name, "logs", at / name, known.what, truth, known.nets, own_proxies=known.own_proxies)

@@ -237,6 +237,8 @@ def weights(outcomes: Iterable[Outcome]) -> list[Weight]:
                 said.setdefault(r["heuristic"], ([], []))[side].append(r["decibans"])
     out = []
     for heuristic, (hops, ordinary) in said.items():
+        if not any(d > 0 for d in (*hops, *ordinary)):  # evidence against: counted as it is meant
+            hops, ordinary = [-d for d in hops], [-d for d in ordinary]
         spoke = [d for d in hops if d > 0]
         most = max([*hops, *ordinary, 0.0])
         out.append(Weight(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
 from bench.quality import ablation, figures, intervals, judge, measures
-from bench.quality.run import Outcome, Told
+from bench.quality.run import Outcome
+from bench.quality.words import percent, pieces, share, some, table
 from hopscope.config import FusionSettings
 from hopscope.heuristics import registry
 
@@ -16,7 +16,6 @@ FUSION = FusionSettings()
 EDGES = (-60.0, -5.0, 0.5, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 60.0, 120.0)
 THRESHOLDS = [t / 2 for t in range(-80, 81)]
 SEVERITIES = {"low": FUSION.low_db, "medium": FUSION.medium_db, "high": FUSION.high_db, "critical": FUSION.critical_db}
-LONG = 6  # names told in a table's cell
 
 
 @dataclass(frozen=True)
@@ -37,39 +36,6 @@ def page(results: Results) -> list[str]:
     for section in results.sections:
         lines += section
     return [*lines, *_method(results)]
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[object]], numbers: str = "") -> list[str]:
-    """A table in Markdown; `numbers` holds an r for each column that is set flush right."""
-    rule = ["---:" if numbers[i : i + 1] == "r" else "---" for i in range(len(head))]
-    body = [[cell(c) for c in row] for row in rows]
-    return ["", *("| " + " | ".join(r) + " |" for r in [list(head), rule, *body]), ""]
-
-
-def cell(value: object) -> str:
-    """A value as a table shows it; nothing for None."""
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return "" if math.isnan(value) else f"{value:,.1f}"
-    return f"{value:,}" if isinstance(value, int) else str(value).replace("|", "\\|")
-
-
-def percent(value: float) -> str:
-    """A share in percent, with as many digits as it needs."""
-    return f"{100 * value:.1f} %" if value >= 0.001 or value == 0 else f"{100 * value:.3f} %"
-
-
-def share(k: int, n: int) -> str:
-    """k of n with its 95 % interval."""
-    low, high = intervals.exact(k, n)
-    return f"{k} of {n:,} ({percent(low)} to {percent(high)})" if n else "0 of 0"
-
-
-def some(names: Sequence[str]) -> str:
-    """The first few of them."""
-    more = len(names) - LONG
-    return ", ".join(names[:LONG]) + (f" and {more} more" if more > 0 else "")
 
 
 def _head(results: Results) -> Iterator[str]:
@@ -129,12 +95,8 @@ def _kinds(lab: Sequence[Outcome]) -> Iterator[str]:
     )
     for o in lab:
         for t in measures.false_of(o):
-            yield f"- false in {o.item.name}: {t.entity} at {t.score_db:+.1f} ({_pieces(t)})"
+            yield f"- false in {o.item.name}: {t.entity} at {t.score_db:+.1f} ({pieces(t.scaled)})"
     yield ""
-
-
-def _pieces(told: Told) -> str:
-    return ", ".join(f"{h} {d:+.1f}" for h, d in told.scaled.items())
 
 
 def _rates(results: Results) -> Iterator[str]:
@@ -291,7 +253,7 @@ def _real(real: Sequence[Outcome]) -> Iterator[str]:
         severity = best.severity if best and measures.found_of(o, FUSION.low_db) else "missed"
         rows.append((
             _short(o.item.name), o.item.label, severity, f"{best.score_db:+.1f}" if best else None,
-            _pieces(best) if best else None, o.packets,
+            pieces(best.scaled) if best else None, o.packets,
         ))  # fmt: skip
     yield ""
     yield "### Proxies and tunnels"
@@ -321,7 +283,7 @@ def _real(real: Sequence[Outcome]) -> Iterator[str]:
     yield from table(("label", "captures", "told at low or above", "at medium or above", "which"), rows, "lrrrl")
     for o in real:
         for t in measures.false_of(o) if o.item.benign else ():
-            yield f"- benign, yet told: {_short(o.item.name)}, {t.entity} at {t.score_db:+.1f} ({_pieces(t)})"
+            yield f"- benign, yet told: {_short(o.item.name)}, {t.entity} at {t.score_db:+.1f} ({pieces(t.scaled)})"
     broken = [o for o in real if o.error]
     if broken:
         yield f"- could not be read: {some([_short(o.item.name) for o in broken])}"

@@ -88,13 +88,15 @@ def each(work: Callable[[T], R], items: Sequence[T], processes: int = PROCESSES)
     return out
 
 
-def settings(nets: Sequence[str] | None, hours: int | None = None) -> Config:
-    """Default settings but for the monitored networks and the window's length; no file, no environment."""
+def settings(nets: Sequence[str] | None, hours: int | None = None, own_proxies: Sequence[str] = ()) -> Config:
+    """Default settings but for what a site has to say of itself and the window's length; no file, no environment."""
     overrides: dict[str, Any] = {}
     if nets is not None:
         overrides["network.local_nets"] = tuple(nets)
     if hours is not None:
         overrides["window.hours"] = hours
+    if own_proxies:
+        overrides["vantage.own_proxies"] = tuple(own_proxies)
     return configuration.load(None, {}, overrides)
 
 
@@ -114,7 +116,7 @@ def hunted(item: Item, ablate: bool = True) -> Outcome:
 def read(item: Item) -> tuple[list[Batch], InputCount, Config, judge.Truth]:
     """The records of an item under its monitored networks, and its truth with the addresses of those records."""
     hours = ALL_HOURS if item.set == "real" else None
-    config = settings(item.nets, hours)
+    config = settings(item.nets, hours, item.own_proxies)
     count = InputCount()
     batches = list(records(item.path, config=config, count=count))
     if item.nets is not None or item.set != "real":
