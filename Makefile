@@ -52,6 +52,7 @@ format: .venv/.ready-test
 docs: .venv/.ready-test
 	$(BIN)/python docs/records.py
 	$(BIN)/python docs/settings.py
+	$(BIN)/python docs/heuristics.py
 	$(BIN)/python docs/outputs.py
 
 quality: .venv/.ready-test

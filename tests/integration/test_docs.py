@@ -29,7 +29,7 @@ def script(name: str) -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", ["records", "settings"])
+@pytest.mark.parametrize("name", ["records", "settings", "heuristics"])
 def test_pages_made_from_definitions_are_current(name: str) -> None:
     page = "\n".join(script(name).page()) + "\n"
     assert (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8") == page, "run `make docs`"

@@ -93,8 +93,8 @@ def test_group_caps() -> None:
     most = {"cadence": 99.0, "path_gap": 99.0, "unnamed": 99.0, "byte_ratio": 99.0, "prevalence": -99.0}
     scaled = fusion.capped(most)
     assert scaled == {
-        "cadence": fusion.CAPS["rhythm"], "path_gap": fusion.CAPS["gap"], "unnamed": fusion.CAPS["naming"],
-        "byte_ratio": fusion.CAPS["volume"], "prevalence": -fusion.CAPS["against"],
+        "cadence": fusion.GROUPS["rhythm"].cap_db, "path_gap": fusion.GROUPS["gap"].cap_db, "unnamed": fusion.GROUPS["naming"].cap_db,
+        "byte_ratio": fusion.GROUPS["volume"].cap_db, "prevalence": -fusion.GROUPS["against"].cap_db,
     }  # fmt: skip
 
 

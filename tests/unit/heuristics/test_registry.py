@@ -35,12 +35,14 @@ class TestContract:
 
     def test_it_documents_itself(self, name: str) -> None:
         heuristic = heuristics.registry()[name]
-        assert heuristic.group in fusion.CAPS
+        assert heuristic.group in fusion.GROUPS
         assert heuristic.title
         assert heuristic.source
         assert heuristic.d3fend.startswith("D3-")
         doc = type(heuristic).__doc__ or ""
         assert "Formula" in doc or "formula" in doc
+        weights = doc.lower().partition("weights:")[2]
+        assert any(word in weights for word in ("published", "measured", "assum")), f"whose weights are {name}'s?"
         for f in dataclasses.fields(heuristic.defaults):
             assert f.metadata["doc"], f"{name}.{f.name} has no meaning"
 
