@@ -92,10 +92,9 @@ def test_further_clients_add_a_bonus_up_to_a_cap(settings: Config) -> None:
 def test_group_caps() -> None:
     most = {"cadence": 99.0, "path_gap": 99.0, "unnamed": 99.0, "byte_ratio": 99.0, "prevalence": -99.0}
     scaled = fusion.capped(most)
-    assert scaled == {
-        "cadence": fusion.GROUPS["rhythm"].cap_db, "path_gap": fusion.GROUPS["gap"].cap_db, "unnamed": fusion.GROUPS["naming"].cap_db,
-        "byte_ratio": fusion.GROUPS["volume"].cap_db, "prevalence": -fusion.GROUPS["against"].cap_db,
-    }  # fmt: skip
+    group = {"cadence": "rhythm", "path_gap": "gap", "unnamed": "naming", "byte_ratio": "volume", "prevalence": "against"}
+    caps = {h: fusion.GROUPS[name].cap_db for h, name in group.items()}
+    assert scaled == pytest.approx(caps | {"prevalence": -caps["prevalence"]})
 
 
 def test_nothing_weighs_against_a_granted_request_to_relay() -> None:
