@@ -11,6 +11,7 @@ import pytest
 from hopscope import config, dossier, fusion
 from hopscope.config import Config
 from hopscope.findings import Finding
+from hopscope.heuristics import registry
 from support.windows import make_window, starts
 
 HOP = "203.0.113.9"
@@ -92,8 +93,7 @@ def test_further_clients_add_a_bonus_up_to_a_cap(settings: Config) -> None:
 def test_group_caps() -> None:
     most = {"cadence": 99.0, "path_gap": 99.0, "unnamed": 99.0, "byte_ratio": 99.0, "prevalence": -99.0}
     scaled = fusion.capped(most)
-    group = {"cadence": "rhythm", "path_gap": "gap", "unnamed": "naming", "byte_ratio": "volume", "prevalence": "against"}
-    caps = {h: fusion.GROUPS[name].cap_db for h, name in group.items()}
+    caps = {h: fusion.GROUPS[registry()[h].group].cap_db for h in most}
     assert scaled == pytest.approx(caps | {"prevalence": -caps["prevalence"]})
 
 
