@@ -137,6 +137,8 @@ def _connections(
         "alpn": pa.array(["h2", "http/1.1", None]).take(pa.array(server[row] % 3)),
         "user_agent": pa.array([None, "curl/8", None]).take(pa.array(server[row] % 3)),
         "cert_sha256": _texts("ab", server * 7919).take(pa.array(row, mask=server[row] % 3 != 0)),
+        "cert_subject": _texts("CN=host", server % 5 * 8).take(pa.array(row, mask=server[row] % 3 != 0)),
+        "cert_issuer": pa.array(["CN=CA", "CN=host0"]).take(pa.array(server[row] % 2)),
         "proxy_target": _pick(rng, m, (None, "Far.example:443", "[2001:db8::9]:8080"), (0.98, 0.01, 0.01)),
         "tls_sizes": pa.array([None, [517, -1200, 80], [320, -900]]).take(pa.array(rng.integers(0, 3, m))),
         "on_starts": pa.array(_RESUMED).take(pa.array(rng.integers(0, len(_RESUMED), m))),

@@ -148,10 +148,14 @@ def _starts(c: ir.Table) -> ir.Table:
 
 
 def _sets(c: ir.Table) -> ir.Table:
-    accepted = c.proxy_accepted.ifelse("true", c.proxy_accepted.isnull().ifelse(ibis.null("string"), "false"))
-    values = {kind: accepted if kind == "proxy_accepted" else c[kind] for kind in SET_KINDS}
+    values = {kind: _told(c[kind]) if c[kind].type().is_boolean() else c[kind] for kind in SET_KINDS}
     long = _long(c, "kind", value=values, hash={kind: c[f"{kind}_hash"] for kind in SET_KINDS})
     return long.mutate(connections=_one(long.seg == 0)).select(*schema.TABLES["sets"].names)
+
+
+def _told(flag: ir.BooleanValue) -> ir.StringValue:
+    """true or false in words, null when unknown."""
+    return flag.ifelse("true", flag.isnull().ifelse(ibis.null("string"), "false"))
 
 
 def _long(c: ir.Table, key: str, **values: Mapping[str, ir.Value]) -> ir.Table:

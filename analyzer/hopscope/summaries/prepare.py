@@ -18,13 +18,14 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from hopscope.records import CONNECTION_SCHEMA, DNS_QUERY_SCHEMA
+from hopscope.summaries.certificates import cert_fits
 from hopscope.summaries.schema import PAIR, TABLES
 
 HOUR_US = 3_600_000_000
 
 SET_KINDS = (
     "service", "ja4", "server_hello", "cert_sha256", "cert_subject", "ssh_host_key", "ssh_server", "ssh_client", "alpn",
-    "user_agent", "proxy_protocol", "proxy_target", "proxy_accepted", "leaked_far_end",
+    "user_agent", "proxy_protocol", "proxy_target", "proxy_accepted", "leaked_far_end", "cert_fits",
 )  # fmt: skip
 RENAMED = {
     "orig_h": "client", "orig_p": "client_port", "resp_h": "server", "resp_p": "port",
@@ -42,7 +43,8 @@ ADDED = pa.schema(
 
 _USED = tuple(dict.fromkeys((
     "sensor", *RENAMED, "proto", "uid", "seg", "final", "conn_state", "orig_bytes", "resp_bytes", "orig_pkts",
-    "resp_pkts", "seg_orig_bytes", "seg_resp_bytes", "seg_orig_pkts", "seg_resp_pkts", "on_starts", *SET_KINDS,
+    "resp_pkts", "seg_orig_bytes", "seg_resp_bytes", "seg_orig_pkts", "seg_resp_pkts", "on_starts",
+    *(kind for kind in SET_KINDS if kind in CONNECTION_SCHEMA.names),
     *(column for column in TABLES["samples"].names if column in CONNECTION_SCHEMA.names),
 )))  # fmt: skip
 CONNECTIONS = pa.schema(
@@ -52,6 +54,7 @@ CONNECTIONS = pa.schema(
             pa.field(f"{kind}_hash", pa.int64()) for kind in SET_KINDS
         ),  # of the value's text; any number or null when null
         *ADDED,
+        pa.field("cert_fits", pa.bool_()),  # see `certificates.cert_fits`
         pa.field("pair", pa.int64()),  # of PAIR; see `pair_numbers`
     ]
 )
@@ -89,6 +92,8 @@ def compact(connections: pa.Table) -> pa.Table:
     columns |= {
         c: _coded(columns[c]) for c in COMPACT.names if c in columns and pa.types.is_dictionary(COMPACT.field(c).type)
     }
+    certified = (connections[c].combine_chunks() for c in ("cert_subject", "cert_issuer", "cert_self_signed", "sni"))
+    columns["cert_fits"] = pa.chunked_array([cert_fits(*certified)])
     columns |= {f"{kind}_hash": _value_hashes(columns[kind]) for kind in SET_KINDS}
     columns["pair"] = pa.array(pair_numbers([columns[c] for c in PAIR]))
     return pa.Table.from_arrays([_whole(columns[f.name], f.type) for f in COMPACT], schema=COMPACT)

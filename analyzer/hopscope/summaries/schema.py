@@ -64,7 +64,9 @@ TABLES: dict[str, pa.Schema] = {
     # merges by union, START_ROWS rows of least (ts_us, uid)
     "starts": pa.schema([*_KEY, ("hour", _I), ("ts_us", _I), ("uid", _T), ("orig_bytes", _I), ("resp_bytes", _I)]),
     # kinds: service, ja4, server_hello, cert_sha256, cert_subject, ssh_host_key, ssh_server, ssh_client, alpn,
-    # user_agent, proxy_protocol, proxy_target, proxy_accepted, leaked_far_end; merges by union, SET_ROWS + 1 of least hash
+    # user_agent, proxy_protocol, proxy_target, proxy_accepted, leaked_far_end,
+    # cert_fits (true: issued to the name asked for; false: its subject names another, or nobody else signed it);
+    # merges by union, SET_ROWS + 1 of least hash
     "sets": pa.schema([*_KEY, ("hour", _I), ("kind", _T), ("value", _T), ("hash", _I), ("uid", _T), ("connections", _I)]),
     # one row per segment through a host of ours; role accept or connect; bytes as the host sees them
     "legs": pa.schema([

@@ -169,6 +169,20 @@ class TestSets:
             ("proxy_accepted", "false", 1, "C3"),
         }
 
+    def test_tell_whether_the_certificate_fits_the_name(self):
+        certified = {"cert_subject": "CN=*.example.com", "cert_issuer": "CN=CA", "cert_self_signed": False}
+        rows = [
+            connection("C1", sni="www.example.com", **certified),
+            connection("C2", sni="www.example.com", **certified | {"cert_self_signed": True}),
+            connection("C3", sni="far.example", **certified),
+            connection("C4", sni="www.example.com"),
+            connection("C5", **certified),
+        ]
+        told = {(s["name"], s["value"], s["uid"]) for s in tables(rows)["sets"] if s["kind"] == "cert_fits"}
+        assert told == {
+            ("www.example.com", "true", "C1"), ("www.example.com", "false", "C2"), ("far.example", "false", "C3"),
+        }  # fmt: skip
+
     def test_one_more_than_the_bound_tells_that_there_were_more(self):
         rows = [connection(str(i), ja4=f"j{i}") for i in range(20)]
         sets = tables(rows)["sets"]
