@@ -7,7 +7,7 @@ all heuristics (`EVIDENCE`), the facts behind the number follow, each declared w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import ibis.expr.types as ir
@@ -66,6 +66,7 @@ class Window:
     history_us: int
     vantage: VantageSettings
     lacks: frozenset[str] = frozenset()
+    shared: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
 
 class Heuristic(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import ibis
 import ibis.expr.types as ir
@@ -13,17 +13,34 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from hopscope.heuristics.base import EVIDENCE, MULTICAST, Fact, Window
-from hopscope.summaries.schema import PAIR
+from hopscope.heuristics.segments import key_ids, spans
+from hopscope.summaries.schema import KEY, PAIR
 
 WITNESSES = 10  # uids named with a piece of evidence
+MANY_PAIRS = 200  # from here on the engine picks the witnesses: a pair of a busy day may have some thousand uids
 KEYS = tuple(PAIR)
 
 
 def outbound(window: Window) -> ir.Table:
-    """The pairs in which one of our hosts talks to a host on the internet and was answered."""
-    p = window.pairs
-    group = p.server.re_search(MULTICAST)
-    return p.filter(p.client_local & ~p.server_local & (p.established > 0) & ~group)
+    """The pairs in which one of our hosts talks to a host on the internet and was answered.
+
+    A view, made once per window: each query over it is compiled by itself, and a short one costs a third.
+    """
+    if "outbound" not in window.shared:
+        p = window.pairs
+        group = p.server.re_search(MULTICAST)
+        pairs = p.filter(p.client_local & ~p.server_local & (p.established > 0) & ~group)
+        window.shared["outbound"] = p.get_backend().create_view(ibis.util.gen_name("outbound"), pairs)
+    return cast(ir.Table, window.shared["outbound"])
+
+
+def confirmed(window: Window) -> pa.Array:
+    """The numbers of the outbound pairs whose name led to their server in a DNS answer; found once per window."""
+    if "confirmed" not in window.shared:
+        answers = window.names.select("sensor", "name", server=window.names.address)
+        led = outbound(window).select(*KEY).semi_join(answers, ["sensor", "name", "server"])
+        window.shared["confirmed"] = led.select("pair").to_pyarrow()["pair"].combine_chunks()
+    return window.shared["confirmed"]
 
 
 def join(left: ir.Table, right: ir.Table, keys: Sequence[str] = ("pair",)) -> ir.Table:
@@ -33,18 +50,37 @@ def join(left: ir.Table, right: ir.Table, keys: Sequence[str] = ("pair",)) -> ir
     return joined.drop(*[f"_{k}" for k in keys])
 
 
+def partners(left: pa.Table, right: pa.Table, keys: Sequence[str]) -> pa.Array:
+    """For each row of `left` the place of the row of `right` with the same keys; null where there is none.
+
+    The keys are unique in `right`. A null key has no partner. Columns of `right` follow by `take`.
+    """
+    ids = key_ids(pa.concat_tables([left.select(keys), right.select(keys)]), keys)
+    place = np.full(int(ids.max(initial=-1)) + 1, -1)
+    place[ids[len(left) :]] = np.arange(len(right))
+    found = place[ids[: len(left)]]
+    lone = found < 0
+    for key in keys:
+        if left[key].null_count:
+            lone |= left[key].is_null().to_numpy()
+    return pa.array(found, mask=lone)
+
+
 def witnesses(table: ir.Table, pairs: pa.ChunkedArray) -> pa.Array:
     """For each of `pairs` the up to WITNESSES least uids that the table has of it, in order."""
     if not len(pairs):
         return pa.array([], pa.list_(pa.string()))
-    wanted = ibis.memtable(pa.table({"pair": pairs.unique()}))
-    distinct = table.semi_join(wanted, "pair").select("pair", "uid").distinct()
-    rank = ibis.row_number().over(ibis.window(group_by="pair", order_by=distinct.uid))
-    few = distinct.mutate(_rank=rank).filter(ibis._._rank < WITNESSES).select("pair", "uid").to_pyarrow()
-    few = few.sort_by([("pair", "ascending"), ("uid", "ascending")])
-    known, count = np.unique(few["pair"].to_numpy(), return_counts=True)
+    wanted = pairs.unique()
+    seen = table.select("pair", "uid").semi_join(ibis.memtable(pa.table({"pair": wanted})), "pair").distinct()
+    if len(wanted) > MANY_PAIRS:  # else all are fetched: ranking costs more than the few that it leaves out
+        rank = ibis.row_number().over(ibis.window(group_by="pair", order_by=seen.uid))
+        seen = seen.mutate(_rank=rank).filter(ibis._._rank < WITNESSES).select("pair", "uid")
+    rows = seen.to_pyarrow().sort_by([("pair", "ascending"), ("uid", "ascending")])
+    known, first, count = np.unique(rows["pair"].to_numpy(), return_index=True, return_counts=True)
+    count = np.minimum(count, WITNESSES)
     offsets = pa.array(np.concatenate([[0], np.cumsum(count)]), pa.int32())
-    lists = pa.ListArray.from_arrays(offsets, few["uid"].combine_chunks())
+    uids = rows["uid"].combine_chunks().take(pa.array(spans(first, count)))
+    lists = pa.ListArray.from_arrays(offsets, uids)
     at = pc.index_in(pairs, value_set=pa.array(known))
     return pc.coalesce(lists.take(at), pa.scalar([], pa.list_(pa.string())))
 

@@ -40,6 +40,14 @@ def _combined(codes: Sequence[npt.NDArray[np.integer]]) -> Ints:
     return out
 
 
+def differing(group: Ints, values: Ints) -> Ints:
+    """For each row how many different `values` its group has; both count from 0."""
+    width = int(values.max(initial=0)) + 1
+    each = np.unique(group * width + values) // width
+    out: Ints = np.bincount(each, minlength=int(group.max(initial=-1)) + 1)[group]
+    return out
+
+
 def offsets_of(ids: Ints) -> Ints:
     """Where each run of equal ids begins, and the end. Rows of a group must stand together."""
     edges = np.flatnonzero(np.diff(ids)) + 1

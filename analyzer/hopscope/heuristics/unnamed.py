@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import ibis
-import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,11 +13,12 @@ from numpy.typing import NDArray
 
 from hopscope.config import setting
 from hopscope.heuristics.base import Fact, Window
-from hopscope.heuristics.evidence import evidence, join, numbers, outbound, void_for_all
+from hopscope.heuristics.evidence import evidence, numbers, outbound, partners, void_for_all
 from hopscope.heuristics.naming_services import matches
 from hopscope.summaries.schema import KEY
 
 _US = 1_000_000
+_BATCH = 1 << 18  # connections looked at together
 _CONFIGURED = ("dns", "ntp", "dhcp")  # services whose servers' addresses are configured, or told by DHCP (RFC 2132)
 
 
@@ -106,11 +105,12 @@ class Unnamed:
         if not window.vantage.dns_seen:
             return void_for_all("clients' DNS is not seen here ([vantage] dns_seen)", FACTS)
         pairs = _pairs(window)
-        names = window.names.semi_join(pairs.select(address="server").distinct(), "address")
-        known = names.select("name").distinct().union(pairs.select("name").distinct()).to_pyarrow()["name"]
-        services = matches(known)
+        names = _answers(window, pairs)
+        known = pc.unique(pa.chunked_array([*names["name"].chunks, *pairs["name"].chunks], pa.string()))
+        services = matches(pa.chunked_array([known]))
         spelled = services.filter(pc.equal(services["category"], "literal"))["name"]
-        rows = _explained(window, pairs, names.filter(~names.name.isin(spelled.to_pylist())), settings)
+        answers = names.filter(pc.invert(pc.is_in(names["name"], value_set=spelled.combine_chunks())))
+        rows = _explained(window, pairs, answers, settings)
         bare = numbers(rows, "bare")
         weight, share, void = _weight_of_bare(rows, settings)
         service, by_name = _named(rows, names, services, settings)
@@ -142,61 +142,82 @@ class Unnamed:
         return f"{part}reached by bare address: {led} it"
 
 
-def _pairs(window: Window) -> ir.Table:
-    """Outbound TCP and UDP pairs; `peer` is UDP without a name. What a proxy is to reach is no name of the proxy's."""
-    services = window.sets.filter(window.sets.kind == "service")
-    told = services.filter(services.value.isin(_CONFIGURED)).select("pair").distinct()
-    pairs = outbound(window).anti_join(told, "pair")
-    pairs = pairs.filter(pairs.proto.isin(("tcp", "udp")))
-    proxied = window.sets.filter(window.sets.kind == "proxy_target").select("pair").distinct().mutate(proxied=True)
-    pairs = join(pairs, proxied)
-    pairs = pairs.mutate(name=pairs.proxied.isnull().ifelse(pairs.name, ibis.null("string")), asked_for=pairs.name)
-    return pairs.select(*KEY, "asked_for", "connections", "first_us", peer=(pairs.proto == "udp") & pairs.name.isnull())
+def _pairs(window: Window) -> pa.Table:
+    """Outbound TCP and UDP pairs in order; `peer` is UDP without a name.
+
+    What a proxy is to reach (`asked_for` alone) is no name of the proxy's.
+    """
+    p, sets = outbound(window), window.sets
+    configured = (sets.kind == "service") & sets.value.isin(_CONFIGURED)
+    told = sets.filter((sets.kind == "proxy_target") | configured).select("pair", "kind").distinct().to_pyarrow()
+    proxy = pc.equal(told["kind"], "proxy_target")
+    proxied, left_out = told["pair"].filter(proxy), told["pair"].filter(pc.invert(proxy))
+    pairs = p.filter(p.proto.isin(("tcp", "udp"))).select(*KEY, "connections", "first_us").to_pyarrow()
+    pairs = pairs.filter(pc.invert(pc.is_in(pairs["pair"], value_set=left_out.combine_chunks()))).sort_by("pair")
+    asked = pairs["name"]
+    name = pc.if_else(pc.is_in(pairs["pair"], value_set=proxied.combine_chunks()), pa.scalar(None, pa.string()), asked)
+    peer = pc.and_(pc.equal(pairs["proto"], "udp"), pc.is_null(name))
+    pairs = pairs.set_column(pairs.column_names.index("name"), "name", name)
+    return pairs.append_column("asked_for", asked).append_column("peer", peer)
 
 
-def _explained(window: Window, pairs: ir.Table, names: ir.Table, settings: Settings) -> pa.Table:
+def _answers(window: Window, pairs: pa.Table) -> pa.Table:
+    """(sensor, client, name, server, first_us, until_us) of the DNS answers that led to a pair's server."""
+    servers = outbound(window).select(address="server").distinct()
+    names = window.names.semi_join(servers, "address")
+    told = names.select("sensor", "client", "name", "first_us", "until_us", server=names.address).to_pyarrow()
+    return told.filter(pc.is_in(told["server"], value_set=pairs["server"].combine_chunks()))
+
+
+def _explained(window: Window, pairs: pa.Table, answers: pa.Table, settings: Settings) -> pa.Table:
     """The pairs with three shares of their connections, 0 to 1, and `led`.
 
     `without` have no valid answer; `lacking` discounts hints, `bare` the records' start as well. `led`: some
     answer for the very name that was asked for gave this address.
     """
-    starts = window.samples.group_by("pair", "uid").agg(ts_us=window.samples.ts_us.min())
-    each = join(pairs, starts, ("pair",))
-    each = each.mutate(ts_us=each.ts_us.coalesce(each.first_us))
-    # answers are few per address once merged, so that the joins grow no rows
-    answers = names.rename(server="address")
+    first, until = {}, {}  # when answers led there, and till when they held; NaN where none did
     for kind, of in (("own", ("client",)), ("same", ("name",)), ("any", ())):
-        keys = ("sensor", "server", *of)
-        span = {f"{kind}_from": answers.first_us.min(), f"{kind}_until": answers.until_us.max()}
-        led = answers.group_by(keys).agg(**span)
-        each = join(each, led, keys)
-    asks = window.names.select("sensor", "client").distinct().mutate(asks=True)
-    each = join(each, asks, ("sensor", "client"))
-    margin = round(settings.margin_s * _US)
+        keys = ["sensor", "server", *of]
+        led = answers.group_by(keys).aggregate([("first_us", "min"), ("until_us", "max")])
+        spans = led.take(partners(pairs, led, keys))
+        first[kind] = numbers(spans, "first_us_min")
+        until[kind] = numbers(spans, "until_us_max") + round(settings.margin_s * _US)
+    askers = window.names.group_by("sensor", "client").agg(first_us=window.names.first_us.min()).to_pyarrow()
+    asks = partners(pairs, askers, ("sensor", "client")).is_valid().to_numpy(zero_copy_only=False)
+    literal = pc.equal(pairs["name"], pairs["server"]).fill_null(False).to_numpy()
+    began = _began(window, askers)
 
-    def valid(kind: str) -> ir.BooleanValue:
-        return ((each[f"{kind}_from"] <= each.ts_us) & (each.ts_us <= each[f"{kind}_until"] + margin)).coalesce(False)
+    def shares(pair: NDArray[np.int64], ts_us: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Of each connection, which is of the pair at that place: whether it is bare, lacking, and without."""
+        valid = {kind: (first[kind][pair] <= ts_us) & (ts_us <= until[kind][pair]) for kind in first}
+        whole = valid["own"] | valid["same"] | (valid["any"] & ~asks[pair])
+        hinted = np.where(np.isnan(first["any"][pair]), 0.0, settings.hint_credit)
+        credit = np.where(literal[pair], 0.0, np.where(whole, 1.0, hinted))
+        early = np.clip(1.0 - (ts_us - began) / (settings.grace_s * _US), 0.0, 1.0)
+        excused = np.where(literal[pair], 0.0, settings.early_credit * early)
+        return np.stack([1.0 - np.maximum(credit, excused), 1.0 - credit, credit < 1.0])
 
-    hinted = each.any_from.notnull().ifelse(settings.hint_credit, 0.0)
-    credit = (valid("own") | valid("same") | (valid("any") & each.asks.isnull())).ifelse(1.0, hinted)
-    early = 1.0 - (each.ts_us - _began(window)).cast("float64") / (settings.grace_s * _US)
-    literal = (each.name == each.server).coalesce(False)
-    credit = literal.ifelse(0.0, credit)
-    excused = literal.ifelse(0.0, settings.early_credit * early.clip(0.0, 1.0))
-    each = each.mutate(led=each.same_from.notnull())
-    by = (*KEY, "asked_for", "connections", "peer", "led")
-    shares = each.group_by(by).agg(
-        bare=(1.0 - ibis.greatest(credit, excused)).mean(),
-        lacking=(1.0 - credit).mean(),
-        without=(credit < 1.0).ifelse(1.0, 0.0).mean(),
-    )
-    return shares.to_pyarrow().sort_by([(k, "ascending") for k in KEY])
+    ids, n = pairs["pair"].to_numpy(), pairs.num_rows
+    sums, count = np.zeros((3, n)), np.zeros(n)
+    starts = window.samples.group_by("pair", "uid").agg(ts_us=window.samples.ts_us.min()).select("pair", "ts_us")
+    for batch in starts.to_pyarrow().to_batches(_BATCH) if n else ():
+        place = np.minimum(np.searchsorted(ids, batch["pair"]), n - 1)
+        ours = ids[place] == batch["pair"].to_numpy()
+        at = place[ours]
+        sums += [np.bincount(at, v, n) for v in shares(at, batch["ts_us"].to_numpy()[ours])]
+        count += np.bincount(at, minlength=n)
+    unsampled = np.flatnonzero(count == 0)
+    sums[:, unsampled] = shares(unsampled, numbers(pairs, "first_us")[unsampled])
+    for name, values in zip(("bare", "lacking", "without"), sums / np.maximum(count, 1), strict=True):
+        pairs = pairs.append_column(name, pa.array(values))
+    return pairs.append_column("led", pa.array(~np.isnan(first["same"])))
 
 
-def _began(window: Window) -> int:
+def _began(window: Window, askers: pa.Table) -> int:
     """When the window's records begin: `start_us` is the hour's, before the first packet of a capture."""
-    firsts = (t.agg(first=t.first_us.min()).to_pyarrow()["first"][0].as_py() for t in (window.pairs, window.names))
-    return max(window.start_us, min((f for f in firsts if f is not None), default=window.start_us))
+    firsts = window.pairs.agg(first_us=window.pairs.first_us.min()).to_pyarrow()
+    known = (t["first_us"].drop_null() for t in (firsts, askers))
+    return max(window.start_us, min((pc.min(f).as_py() for f in known if len(f)), default=window.start_us))
 
 
 def _weight_of_bare(rows: pa.Table, settings: Settings) -> tuple[NDArray[np.float64], NDArray[np.float64], str]:
@@ -247,16 +268,16 @@ def _others_of_client(
 
 
 def _named(
-    rows: pa.Table, names: ir.Table, services: pa.Table, settings: Settings
+    rows: pa.Table, names: pa.Table, services: pa.Table, settings: Settings
 ) -> tuple[pa.Table, NDArray[np.float64]]:
     """Per row the name of a tunnel or dynamic-DNS service that the client used, and what it weighs."""
     weights = {"tunnel": settings.tunnel_db, "dyndns": settings.dyndns_db, "device": settings.device_db, "literal": 0.0}
     known = {r["name"]: r for r in services.to_pylist() if r["category"] != "literal"}
-    led = names.filter(names.name.isin(sorted(known))).select("sensor", "client", "address", "name").distinct()
+    of_services = names.filter(pc.is_in(names["name"], value_set=pa.array(sorted(known), pa.string())))
     by_answer: dict[tuple[str, str, str], str] = {}
     # few rows: only answers with names of such services, here and below
-    for r in led.to_pyarrow().sort_by([("name", "descending")]).to_pylist():
-        by_answer[(r["sensor"], r["client"], r["address"])] = r["name"]
+    for r in of_services.sort_by([("name", "descending")]).to_pylist():
+        by_answer[(r["sensor"], r["client"], r["server"])] = r["name"]
     # a name that DNS led by counts where the asked one is none, or one that no DNS led by: a cover
     columns = (rows[c].to_pylist() if known else [] for c in ("sensor", "client", "server", "name", "led"))
     used = [
