@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import ibis
-import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,8 +14,9 @@ from numpy.typing import NDArray
 
 from hopscope.config import setting
 from hopscope.heuristics.base import Fact, Window
-from hopscope.heuristics.evidence import evidence, join, numbers, outbound, rise
+from hopscope.heuristics.evidence import confirmed, evidence, numbers, outbound, partners, rise
 from hopscope.heuristics.peers import communities
+from hopscope.heuristics.segments import differing, key_ids
 from hopscope.summaries.schema import KEY
 
 DAY_US = 86_400_000_000
@@ -104,18 +104,13 @@ class Community:
     def weigh(self, window: Window, settings: Settings) -> pa.Table:
         """Evidence per pair; see the class."""
         pairs = _placed(window)
-        use = pairs.group_by(_PLACE).agg(here=pairs.connections.sum())
-        hosts = use.group_by(_HOST).agg(total=use.here.sum(), places=use.count())
-        rows = join(join(join(pairs, use, _PLACE), hosts, _HOST), _users(pairs), ("pair",))
-        rows = rows.filter(rows.users <= settings.few)
-        rows = join(rows, _outside(use.select(*_PLACE), settings), _PLACE)
-        rows = join(rows, _fingerprints(window, pairs), _PLACE)
-        rows = _new(window, rows, settings)
-        table = rows.to_pyarrow().sort_by([(k, "ascending") for k in KEY])
+        rows = pairs.filter(pc.less_equal(pairs["users"], settings.few)).sort_by("pair")
+        use = _used(pairs)
+        table = _new(window, _told(rows, _outside(use, settings), _fingerprints(window, pairs)), settings)
         here, places = numbers(table, "here"), numbers(table, "places")
         share = here / np.maximum(numbers(table, "total"), 1)
         enough = (here >= settings.min_connections) & (places >= settings.min_places)
-        credit = np.where(table["led"].is_valid().to_numpy(), settings.named_credit, 1.0)
+        credit = np.where(table["led"].to_numpy(), settings.named_credit, 1.0)
         parts = (
             _outside_db(table, settings),
             settings.share_db * rise(share, settings.low_share, settings.high_share) * enough * credit,
@@ -149,35 +144,65 @@ class Community:
         return "; ".join(said)
 
 
-def _placed(window: Window) -> ir.Table:
-    """Outbound pairs with `place`: the name where a DNS answer led from it to the address, else the address."""
-    services = window.sets.filter(window.sets.kind == "service")
-    told = services.filter(services.value.isin(_CONFIGURED)).select("pair").distinct()
-    pairs = outbound(window).anti_join(told, "pair")
-    led = window.names.select("sensor", "name", server=window.names.address).distinct().mutate(led=True)
-    pairs = join(pairs.select(*KEY, "connections"), led, ("sensor", "name", "server"))
-    return pairs.mutate(place=pairs.led.notnull().ifelse(pairs.name, pairs.server))
+def _placed(window: Window) -> pa.Table:
+    """Outbound pairs with `place`: the name where a DNS answer led from it to the address (`led`), else the address.
+
+    And with `here`, the host's connections to the place, `total`, its connections, `places`, how many it uses, and
+    `users`, how many hosts of ours use the place or the address, whichever are more.
+    """
+    s = window.sets.filter(window.sets.kind == "service", window.sets.value.isin(_CONFIGURED))
+    configured = s.select("pair").distinct().to_pyarrow()["pair"].combine_chunks()
+    pairs = outbound(window).select(*KEY, "connections").to_pyarrow()
+    pairs = pairs.filter(pc.invert(pc.is_in(pairs["pair"], value_set=configured)))
+    led = pc.is_in(pairs["pair"], value_set=confirmed(window))
+    pairs = pairs.append_column("led", led).append_column("place", pc.if_else(led, pairs["name"], pairs["server"]))
+    use, host, client = (key_ids(pairs, keys) for keys in (_PLACE, _HOST, ("client",)))
+    connections = pairs["connections"].to_numpy()
+    users = (differing(key_ids(pairs, keys), client) for keys in (("sensor", "place"), ("sensor", "server")))
+    for name, values in {
+        "here": np.bincount(use, connections)[use] if len(use) else use,
+        "total": np.bincount(host, connections)[host] if len(use) else use,
+        "places": differing(host, use),
+        "users": np.maximum(*users),
+    }.items():
+        pairs = pairs.append_column(name, pa.array(values))
+    return pairs
 
 
-def _users(pairs: ir.Table) -> ir.Table:
-    """(pair, users): hosts of ours that use the pair's place or its address, whichever are more."""
-    at_place = pairs.group_by("sensor", "place").agg(at_place=pairs.client.nunique())
-    at_server = pairs.group_by("sensor", "server").agg(at_server=pairs.client.nunique())
-    both = join(join(pairs, at_place, ("sensor", "place")), at_server, ("sensor", "server"))
-    return both.select("pair", users=ibis.greatest(both.at_place, both.at_server))
+def _used(pairs: pa.Table) -> pa.Table:
+    """(sensor, client, place), each once."""
+    return pairs.group_by(list(_PLACE)).aggregate([])
 
 
-def _outside(use: ir.Table, settings: Settings) -> ir.Table:
+def _told(rows: pa.Table, *tables: pa.Table) -> pa.Table:
+    """The rows with what each of the tables tells of their place."""
+    for table in tables:
+        found = table.drop_columns(list(_PLACE)).take(partners(rows, table, _PLACE))
+        for name in found.column_names:
+            rows = rows.append_column(name, found[name])
+    return rows
+
+
+def _outside(use: pa.Table, settings: Settings) -> pa.Table:
     """(sensor, client, place, peers, usual_outside) of the places that a host uses and none of its peers does."""
-    members = ibis.memtable(communities(use))
-    mine = use.inner_join(members, list(_HOST)).filter(lambda t: t.members > settings.min_peers)
-    within = mine.group_by("sensor", "community", "place").agg(users=mine.count())
-    mine = mine.inner_join(within, ["sensor", "community", "place"]).mutate(lone=ibis._.users == 1)
-    usual = mine.group_by(_HOST).agg(alone=mine.lone.sum(), of=mine.count())
-    mine = mine.filter(mine.lone).inner_join(usual, list(_HOST))
+    members = communities(use)
+    mine = _told_of_host(use, members.filter(pc.greater(members["members"], settings.min_peers)))
+    host, within = key_ids(mine, _HOST), key_ids(mine, ("sensor", "community", "place"))
+    lone = np.bincount(within)[within] == 1 if len(within) else np.zeros(0, bool)
+    size = int(host.max(initial=-1)) + 1
+    alone, of = np.bincount(host[lone], minlength=size)[host][lone], np.bincount(host, minlength=size)[host][lone]
     weight = settings.usual_weight
-    rate = (mine.alone - 1 + settings.usual_alone_rate * weight) / (mine.of - 1 + weight)
-    return mine.select(*_PLACE, peers=mine.members - 1, usual_outside=rate)
+    rate = (alone - 1 + settings.usual_alone_rate * weight) / (of - 1 + weight)
+    mine = mine.filter(pa.array(lone))
+    peers = pc.subtract(mine["members"], 1)
+    return mine.select(_PLACE).append_column("peers", peers).append_column("usual_outside", pa.array(rate))
+
+
+def _told_of_host(use: pa.Table, members: pa.Table) -> pa.Table:
+    """The uses by hosts that have a community, with it and its number of members."""
+    at = partners(use, members, _HOST)
+    mine, found = use.filter(at.is_valid()), members.take(at.drop_null())
+    return mine.append_column("community", found["community"]).append_column("members", found["members"])
 
 
 def _outside_db(table: pa.Table, settings: Settings) -> NDArray[np.float64]:
@@ -186,29 +211,45 @@ def _outside_db(table: pa.Table, settings: Settings) -> NDArray[np.float64]:
     return away
 
 
-def _fingerprints(window: Window, pairs: ir.Table) -> ir.Table:
+def _fingerprints(window: Window, pairs: pa.Table) -> pa.Table:
     """(sensor, client, place, fingerprint): a JA4 or user agent of one host for one place, not its only one."""
-    seen = window.sets.filter(window.sets.kind.isin(("ja4", "user_agent"))).select("pair", "kind", "value")
-    seen = seen.inner_join(pairs.select("pair", *_PLACE), "pair").drop("pair").distinct()
-    of_value = seen.group_by("sensor", "kind", "value").agg(rows=seen.count())  # once: one host, one place
-    of_place = seen.group_by(*_PLACE, "kind").agg(values=seen.count())
-    of_host = seen.group_by(*_HOST, "kind").agg(all_values=seen.value.nunique())
-    seen = seen.inner_join(of_value.filter(of_value.rows == 1), ["sensor", "kind", "value"])
-    seen = seen.inner_join(of_place.filter(of_place.values == 1), [*_PLACE, "kind"])
-    seen = seen.inner_join(of_host.filter(of_host.all_values > 1), [*_HOST, "kind"])
-    return seen.group_by(_PLACE).agg(fingerprint=seen.value.min())
+    sets = window.sets.filter(window.sets.kind.isin(("ja4", "user_agent"))).select("pair", "kind", "value")
+    seen = sets.semi_join(outbound(window), "pair").to_pyarrow()
+    at = pc.index_in(seen["pair"], value_set=pairs["pair"].combine_chunks())
+    seen, of = seen.filter(at.is_valid()), pairs.select(_PLACE).take(at.drop_null())
+    for name in _PLACE:
+        seen = seen.append_column(name, of[name])
+    seen = seen.group_by([*_PLACE, "kind", "value"]).aggregate([])
+    value, use, host = (
+        key_ids(seen, keys) for keys in (("sensor", "kind", "value"), (*_PLACE, "kind"), (*_HOST, "kind"))
+    )
+    if not len(value):
+        own = np.zeros(0, bool)
+    else:
+        # once: one host, one place; the place's only one, and not the host's
+        own = (np.bincount(value)[value] == 1) & (np.bincount(use)[use] == 1) & (differing(host, value) > 1)
+    found = seen.filter(pa.array(own)).group_by(list(_PLACE)).aggregate([("value", "min")])
+    return found.rename_columns([*_PLACE, "fingerprint"])
 
 
-def _new(window: Window, rows: ir.Table, settings: Settings) -> ir.Table:
+def _new(window: Window, rows: pa.Table, settings: Settings) -> pa.Table:
     """`rows` with `new_days`: the days of history that know neither the address nor the name that led there."""
     days = (window.start_us - window.history_us) / DAY_US
     if days < settings.baseline_days:
-        return rows.mutate(new_days=ibis.null("float64"))
-    old = window.first_seen.filter(window.first_seen.first_us < window.start_us)
-    addresses = old.filter(old.kind == "address").select(server="value").distinct().mutate(old_address=True)
-    names = old.filter(old.kind == "name").select(place="value").distinct().mutate(old_name=True)
-    rows = join(join(rows, addresses, ("server",)), names, ("place",))
-    return rows.mutate(new_days=(rows.old_address.isnull() & rows.old_name.isnull()).ifelse(days, ibis.null("float64")))
+        return rows.append_column("new_days", pa.nulls(len(rows), pa.float64()))
+    asked = {"address": rows["server"], "name": rows["place"]}
+    wanted = pa.concat_tables([
+        pa.table({"kind": pa.array([kind] * len(values), pa.string()), "value": values})
+        for kind, values in ((kind, pc.unique(column)) for kind, column in asked.items())
+    ])  # fmt: skip
+    old = window.first_seen.filter(window.first_seen.first_us < window.start_us).select("kind", "value")
+    old = old.semi_join(ibis.memtable(wanted), ["kind", "value"]).to_pyarrow()
+    known = [
+        pc.is_in(column, value_set=old["value"].filter(pc.equal(old["kind"], kind)).combine_chunks())
+        for kind, column in asked.items()
+    ]
+    new_days = pc.if_else(pc.or_(*known), pa.scalar(None, pa.float64()), days)
+    return rows.append_column("new_days", new_days)
 
 
 HEURISTIC = Community()

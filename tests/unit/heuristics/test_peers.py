@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import random
 
-import ibis
+import pyarrow as pa
 
 from hopscope.heuristics import peers
 from hopscope.heuristics.peers import communities
 
 
 def groups(rows: list[tuple[str, str]]) -> set[frozenset[str]]:
-    table = ibis.memtable({"sensor": ["s"] * len(rows), "client": [r[0] for r in rows], "place": [r[1] for r in rows]})
+    table = pa.table({"sensor": ["s"] * len(rows), "client": [r[0] for r in rows], "place": [r[1] for r in rows]})
     found: dict[int, set[str]] = {}
     for r in communities(table).to_pylist():
         found.setdefault(r["community"], set()).add(r["client"])
