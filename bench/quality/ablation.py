@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -13,7 +14,8 @@ from bench.quality.run import Outcome, Told
 class Loss:
     """Over all items, with one heuristic off: hops no longer found, hops found for that, false findings more or less.
 
-    `spoke` are the items in which it had anything to say, `weaker_db` the mean of what hops' best scores lose.
+    `spoke` are the items in which it had anything to say, `weaker_db` the mean of what hops' best scores lose,
+    `false_low` how many more are false at low.
     """
 
     heuristic: str
@@ -22,6 +24,7 @@ class Loss:
     gained: tuple[str, ...]
     false_more: int
     false_fewer: int
+    false_low: int
     weaker_db: float
 
 
@@ -30,13 +33,13 @@ def losses(outcomes: Iterable[Outcome], threshold_db: float = measures.MEDIUM_DB
     all_ = list(outcomes)
     names = sorted({h for o in all_ for h in o.without})
     out = [_loss(name, all_, threshold_db) for name in names]
-    return sorted(out, key=lambda x: (-len(x.lost), -x.false_more, -x.weaker_db, x.heuristic))
+    return sorted(out, key=lambda x: (-len(x.lost), -x.false_more, -x.false_low, -x.weaker_db, x.heuristic))
 
 
 def _loss(name: str, outcomes: list[Outcome], threshold_db: float) -> Loss:
     lost: list[str] = []
     gained: list[str] = []
-    more = fewer = 0
+    more = fewer = low = 0
     drops: list[float] = []
     for o in outcomes:
         drops += [t.scaled.get(name, 0.0) for t in _best(o)]
@@ -49,8 +52,9 @@ def _loss(name: str, outcomes: list[Outcome], threshold_db: float) -> Loss:
         was = {t.entity for t in measures.false_of(o, threshold_db)}
         now = {t.entity for t in measures.false_of(o, threshold_db, left)}
         more, fewer = more + len(now - was), fewer + len(was - now)
+        low += len(measures.false_of(o, -math.inf, left)) - len(measures.false_of(o, -math.inf))  # told from low up
     spoke = sum(name in o.without for o in outcomes)
-    return Loss(name, spoke, tuple(lost), tuple(gained), more, fewer, sum(drops) / len(drops) if drops else 0.0)
+    return Loss(name, spoke, tuple(lost), tuple(gained), more, fewer, low, sum(drops) / len(drops) if drops else 0.0)
 
 
 def _best(outcome: Outcome) -> list[Told]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from bench.quality import ablation, figures, intervals, judge, measures
+from bench.quality import ablation, figures, intervals, measures, software
 from bench.quality.run import Outcome
 from bench.quality.words import percent, pieces, share, some, table
 from hopscope.config import FusionSettings
@@ -32,7 +32,7 @@ def page(results: Results) -> list[str]:
     """The lines of docs/quality.md."""
     lines = list(_head(results))
     lines += [*_kinds(results.lab), *_rates(results), *_recall(results.lab), *_calibration(results.lab)]
-    lines += [*_weights(results.lab), *_ablation(results.lab), *_real(results.real)]
+    lines += [*_weights(results.lab), *_ablation(results.lab), *software.told(results.real)]
     for section in results.sections:
         lines += section
     return [*lines, *_method(results)]
@@ -58,7 +58,7 @@ def _head(results: Results) -> Iterator[str]:
         if o.error:
             yield f"- {o.item.name} could not be read: {o.error}"
     if results.real:
-        counted = [o for o in results.real if _in_scope(o)]
+        counted = [o for o in results.real if software.in_scope(o)]
         found = [o for o in counted if measures.found_of(o, FUSION.low_db)]
         benign = [o for o in results.real if o.item.benign]
         flagged = [o for o in benign if measures.false_of(o)]
@@ -223,79 +223,12 @@ def _ablation(lab: Sequence[Outcome]) -> Iterator[str]:
     for x in ablation.losses(lab):
         rows.append((
             f"`{x.heuristic}`", x.spoke, len(x.lost), some(x.lost) or None, len(x.gained), x.false_more, x.false_fewer,
-            f"{x.weaker_db:+.1f}",
+            f"{x.false_low:+d}", f"{x.weaker_db:+.1f}",
         ))  # fmt: skip
     yield from table(
         ("without", "captures it spoke in", "hops lost", "which", "hops gained", "false more", "false fewer",
-         "weight in hops, dB"), rows, "lrrlrrrr",
+         "false at low", "weight in hops, dB"), rows, "lrrlrrrrr",
     )  # fmt: skip
-
-
-def _in_scope(o: Outcome) -> bool:
-    return bool(o.truth.hops) and o.item.kind in ("proxy", "tunnel") and o.item.excluded is None
-
-
-def _real(real: Sequence[Outcome]) -> Iterator[str]:
-    if not real:
-        return
-    yield "## Captures of real software"
-    yield ""
-    yield (
-        "From public test suites, most of them seconds long, many cut. Whose networks are monitored: the private "
-        "ranges where the labelled flow (in benign captures: any flow) leads out of them, else the hosts that open "
-        "connections and accept none; where client and server share one address, the server was given another. The "
-        "window spans the whole file, since many join moments years apart."
-    )
-    counted = [o for o in real if _in_scope(o)]
-    rows: list[tuple[object, ...]] = []
-    for o in counted:
-        best = next((t for t in o.scored if judge.named(o.truth, t)), None)
-        severity = best.severity if best and measures.found_of(o, FUSION.low_db) else "missed"
-        rows.append((
-            _short(o.item.name), o.item.label, severity, f"{best.score_db:+.1f}" if best else None,
-            pieces(best.scaled) if best else None, o.packets,
-        ))  # fmt: skip
-    yield ""
-    yield "### Proxies and tunnels"
-    yield from table(("capture", "label", "severity", "score, dB", "evidence", "packets"), rows, "lllrlr")
-    out = [o for o in real if o.item.kind in ("proxy", "tunnel") and o.item.excluded]
-    if out:
-        yield "Out of scope, and why:"
-        yield ""
-        reasons: dict[str, list[str]] = {}
-        for o in out:
-            reasons.setdefault(str(o.item.excluded), []).append(_short(o.item.name))
-        for reason, names in reasons.items():
-            yield f"- {reason}: {', '.join(names)}"
-        yield ""
-        yield (
-            "VPN protocols, remote desktops and SSH to a server are no proxies towards outside by themselves; what is "
-            "told of them is listed, and counts neither as found nor as false."
-        )
-        yield ""
-    rows = []
-    for kind in ("anon", "vpn", "remote", "ssh", "benign"):
-        mine = [o for o in real if o.item.kind == kind]
-        told = [o for o in mine if o.told]
-        medium = [o for o in mine if any(t.score_db >= FUSION.medium_db for t in o.told)]
-        rows.append((kind, len(mine), len(told), len(medium), some([_short(o.item.name) for o in medium]) or None))
-    yield "### Everything else"
-    yield from table(("label", "captures", "told at low or above", "at medium or above", "which"), rows, "lrrrl")
-    for o in real:
-        for t in measures.false_of(o) if o.item.benign else ():
-            yield f"- benign, yet told: {_short(o.item.name)}, {t.entity} at {t.score_db:+.1f} ({pieces(t.scaled)})"
-    broken = [o for o in real if o.error]
-    if broken:
-        yield f"- could not be read: {some([_short(o.item.name) for o in broken])}"
-    yield ""
-
-
-def _short(path: str) -> str:
-    """The suite and the file."""
-    first, _, rest = path.partition("/")
-    parts = rest.split("/")
-    name = "/".join(parts[-2:]) if parts[-1].startswith("input.") or len(parts[-1]) < 10 else parts[-1]
-    return f"{first.split('__')[-1]}: {name}"
 
 
 def _method(results: Results) -> Iterator[str]:
