@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from hopscope.heuristics.base import EVIDENCE, MULTICAST, Fact, Window
 from hopscope.heuristics.segments import key_ids, spans
-from hopscope.summaries.schema import KEY, PAIR
+from hopscope.summaries.schema import KEY, PAIR, TABLES
 
 WITNESSES = 10  # uids named with a piece of evidence
 MANY_PAIRS = 200  # from here on the engine picks the witnesses: a pair of a busy day may have some thousand uids
 KEYS = tuple(PAIR)
+_NO_PAIRS = pa.schema([TABLES["pairs"].field(k) for k in KEY]).empty_table()
 
 
 def outbound(window: Window) -> ir.Table:
@@ -48,6 +49,14 @@ def join(left: ir.Table, right: ir.Table, keys: Sequence[str] = ("pair",)) -> ir
     renamed = right.rename({f"_{k}": k for k in keys})
     joined = left.left_join(renamed, [left[k] == renamed[f"_{k}"] for k in keys])
     return joined.drop(*[f"_{k}" for k in keys])
+
+
+def rows_of(pairs: ir.Table, wanted: pa.Array | pa.ChunkedArray) -> pa.Table:
+    """KEY of those of `pairs` whose numbers are among `wanted`, in order of the numbers."""
+    if not len(wanted):
+        return _NO_PAIRS
+    among = ibis.memtable(pa.table({"pair": wanted}))
+    return pairs.select(*KEY).semi_join(among, "pair").to_pyarrow().sort_by("pair")
 
 
 def partners(left: pa.Table, right: pa.Table, keys: Sequence[str]) -> pa.Array:

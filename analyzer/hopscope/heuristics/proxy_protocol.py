@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
@@ -15,8 +14,8 @@ import pyarrow.compute as pc
 
 from hopscope.config import setting
 from hopscope.heuristics.base import Fact, Window
-from hopscope.heuristics.evidence import evidence, join, numbers, outbound
-from hopscope.summaries.schema import KEY
+from hopscope.heuristics.evidence import evidence, numbers, outbound, partners, rows_of
+from hopscope.heuristics.segments import key_ids
 
 # What is spoken on well-known TCP ports, by content; IANA's registry and common practice.
 EXPECTED: dict[int, frozenset[str]] = {
@@ -117,17 +116,20 @@ class ProxyProtocol:
 
 def _requests(window: Window, settings: Settings) -> pa.Table:
     sets = window.sets
-    kinds = sets.filter(sets.kind == "proxy_protocol")
+    kinds = sets.filter(sets.kind.isin(("proxy_protocol", "proxy_accepted", "proxy_target")))
+    seen = kinds.select("pair", "kind", "value", "connections").to_pyarrow()
+    of_kind = {kind: seen.filter(pc.equal(seen["kind"], kind)) for kind in pc.unique(seen["kind"]).to_pylist()}
+    none = seen.schema.empty_table()
     # a pair that speaks several is told by one of them
-    asked = kinds.group_by("pair").agg(protocol=kinds.value.max(), asked=kinds.connections.sum())
-    granted = sets.filter(sets.kind == "proxy_accepted", sets.value == "true")
-    granted = granted.group_by("pair").agg(accepted=granted.connections.sum())
-    aims = sets.filter(sets.kind == "proxy_target")
-    targets = aims.group_by("pair").agg(targets=aims.value.collect())
+    asked = of_kind.get("proxy_protocol", none).group_by("pair").aggregate([("value", "max"), ("connections", "sum")])
+    granted = of_kind.get("proxy_accepted", none)
+    granted = granted.filter(pc.equal(granted["value"], "true")).group_by("pair").aggregate([("connections", "sum")])
+    targets = of_kind.get("proxy_target", none).group_by("pair").aggregate([("value", "distinct")])
     p = window.pairs
-    pairs = p.filter(p.client_local & ~p.server_local).select(*KEY)
-    rows = join(join(join(pairs, asked), granted), targets)
-    table = rows.filter(rows.asked.notnull()).to_pyarrow()
+    table = rows_of(p.filter(p.client_local & ~p.server_local), asked["pair"])
+    table = _with(table, asked.rename_columns(["pair", "protocol", "asked"]))
+    table = _with(table, granted.rename_columns(["pair", "accepted"]))
+    table = _with(table, targets.rename_columns(["pair", "targets"]))
     own = pa.array(list(window.vantage.own_proxies), pa.string())
     table = table.filter(pc.invert(pc.is_in(table["server"], value_set=own)))
     accepted = np.nan_to_num(numbers(table, "accepted"))
@@ -141,22 +143,24 @@ def _requests(window: Window, settings: Settings) -> pa.Table:
         "accepted": pa.array(accepted.astype(np.int64)),
         **{f.name: pa.nulls(table.num_rows, t) for f, t in zip(FACTS[4:], _SESSION, strict=True)},
     }
-    return evidence(table, decibans, "a request to relay was seen", FACTS, values, kinds)
+    return evidence(
+        table, decibans, "a request to relay was seen", FACTS, values, sets.filter(sets.kind == "proxy_protocol")
+    )
 
 
 def _spoken(window: Window, settings: Settings) -> pa.Table:
     """What is spoken where it doesn't belong, and SSH sessions that carry more than a terminal."""
     answered = window.samples.filter(window.samples.proto == "tcp", window.samples.orig_bytes > 0)
     answered = answered.filter(answered.resp_bytes > 0)
-    s = answered.filter(answered.port.isin(list(EXPECTED)))
-    s = s.mutate(spoken=s.service.fill_null("an unknown protocol"))
-    heard = s.select("port", "spoken").distinct().to_pyarrow().to_pylist()
-    odd = [(s.port == h["port"]) & (s.spoken == h["spoken"]) for h in heard if not _fits(h["port"], h["spoken"])]
-    s = s.mutate(odd=ibis.or_(ibis.literal(False), *odd).cast("int64"))
-    tally = s.group_by("pair").agg(answered=s.count(), asked=s.odd.sum(), protocol=s.spoken.max())
-    rows = join(join(outbound(window).select(*KEY), tally), _forwarding(answered, settings))
-    rows = join(rows, _without_host(window, answered))
-    table = rows.filter((rows.asked > 0) | rows.exchanges.notnull() | rows.hostless.notnull()).to_pyarrow()
+    bare = (answered.service == "http") & answered.name.isnull()
+    heard = answered.filter(answered.port.isin(list(EXPECTED)) | bare)
+    heard = heard.group_by("pair", "port", "service", unnamed=heard.name.isnull()).agg(n=heard.count()).to_pyarrow()
+    told = (_misfits(heard), _forwarding(answered, settings), _without_host(window, heard))
+    table = rows_of(
+        outbound(window), pc.unique(pa.chunked_array([c for t in told for c in t["pair"].chunks], pa.int64()))
+    )
+    for found in told:
+        table = _with(table, found)
     share = np.nan_to_num(numbers(table, "asked") / np.maximum(numbers(table, "answered"), 1))
     misfit, forwards = share >= settings.misfit_share, ~np.isnan(numbers(table, "exchanges"))
     hostless = ~np.isnan(numbers(table, "hostless"))
@@ -183,37 +187,63 @@ def _spoken(window: Window, settings: Settings) -> pa.Table:
     return evidence(table, decibans, threshold, FACTS, values, answered)
 
 
-def _without_host(window: Window, answered: ir.Table) -> ir.Table:
+def _with(table: pa.Table, told: pa.Table) -> pa.Table:
+    """The table with what `told` (pair, once each) tells of its pairs; null of others."""
+    found = told.drop_columns("pair").take(partners(table, told, ("pair",)))
+    for name in found.column_names:
+        table = table.append_column(name, found[name])
+    return table
+
+
+def _misfits(heard: pa.Table) -> pa.Table:
+    """Pairs that speak what their port isn't for: connections `answered`, of those misfits (`asked`), `protocol`."""
+    ports = pa.array(list(EXPECTED), pa.int32())
+    heard = heard.filter(pc.is_in(heard["port"], value_set=ports))
+    spoken = heard["service"].fill_null("an unknown protocol")
+    heard = heard.append_column("spoken", spoken)
+    odd = [r for r in heard.group_by(["port", "spoken"]).aggregate([]).to_pylist() if not _fits(r["port"], r["spoken"])]
+    known = pa.Table.from_pylist(odd, schema=heard.select(["port", "spoken"]).schema)  # a handful
+    misfit = partners(heard, known, ("port", "spoken")).is_valid()
+    heard = heard.append_column("odd", pc.if_else(misfit, heard["n"], 0))
+    tally = heard.group_by("pair").aggregate([("n", "sum"), ("odd", "sum"), ("spoken", "max")])
+    tally = tally.rename_columns(["pair", "answered", "asked", "protocol"])
+    return tally.filter(pc.greater(tally["asked"], 0))
+
+
+def _without_host(window: Window, heard: pa.Table) -> pa.Table:
     """Pairs whose HTTP requests told the client's program and no host: `hostless` connections.
 
     The program shows that the header was seen: a conn.log alone has no hosts either.
     """
-    s = answered.filter(answered.service == "http", answered.name.isnull())
-    seen = window.sets.filter(window.sets.kind == "user_agent")
-    s = s.semi_join(seen, "pair")
-    return s.group_by("pair").agg(hostless=s.count())
+    bare = heard.filter(pc.and_(pc.equal(heard["service"], "http"), heard["unnamed"]))
+    if len(bare):
+        agents = window.sets.filter(window.sets.kind == "user_agent").select("pair").distinct().to_pyarrow()["pair"]
+        bare = bare.filter(pc.is_in(bare["pair"], value_set=agents.combine_chunks()))
+    return bare.group_by("pair").aggregate([("n", "sum")]).rename_columns(["pair", "hostless"])
 
 
-def _forwarding(answered: ir.Table, settings: Settings) -> ir.Table:
+def _forwarding(answered: ir.Table, settings: Settings) -> pa.Table:
     """Pairs with SSH sessions that carry whole requests and answers: `sessions`, and the busiest one's facts."""
     s = answered.filter(answered.service.contains("ssh"), answered.replies >= settings.forward_exchanges)
+    s = s.select("pair", "uid", "replies", "orig_bytes", "resp_bytes").to_pyarrow()
     # a session kept open is told by its last segment, whose totals are the session's
-    s = s.group_by(["pair", "uid"]).agg(
-        exchanges=s.replies.max(), sent=s.orig_bytes.argmax(s.replies), received=s.resp_bytes.argmax(s.replies)
-    )
-    s = s.mutate(
-        request=(s.sent - settings.forward_opening) / s.exchanges,
-        reply=(s.received - settings.forward_opening) / s.exchanges,
-    )
-    less, more = ibis.least(s.request, s.reply), ibis.greatest(s.request, s.reply)
-    s = s.filter(less >= settings.forward_less, more >= settings.forward_more, more <= settings.forward_most)
+    s = s.sort_by([(k, "ascending") for k in ("pair", "uid", "replies", "orig_bytes", "resp_bytes")])
+    s = s.filter(pa.array(np.diff(key_ids(s, ("pair", "uid")), append=-1) != 0))
+    exchanges = numbers(s, "replies")
+    for name, total in (("request", "orig_bytes"), ("reply", "resp_bytes")):
+        s = s.append_column(name, pa.array((numbers(s, total) - settings.forward_opening) / exchanges))
+    request, reply = numbers(s, "request"), numbers(s, "reply")
+    less, more = np.minimum(request, reply), np.maximum(request, reply)
+    whole = (less >= settings.forward_less) & (more >= settings.forward_more) & (more <= settings.forward_most)
+    s = s.filter(pa.array(whole))
     # of equally busy sessions the one that sent most, so that the order of rows doesn't matter
-    rank = ibis.row_number().over(
-        ibis.window(group_by="pair", order_by=[ibis.desc("exchanges"), ibis.desc("sent"), "uid"])
+    s = s.sort_by(
+        [("pair", "ascending"), ("replies", "descending"), ("orig_bytes", "descending"), ("uid", "ascending")]
     )
-    s = s.mutate(rank=rank, sessions=s.uid.count().over(ibis.window(group_by="pair")))
-    s = s.filter(s["rank"] == 0)
-    return s.select("pair", "sessions", "exchanges", request=s.request.round(1), reply=s.reply.round(1))
+    pair, first, sessions = np.unique(s["pair"].to_numpy(), return_index=True, return_counts=True)
+    best = s.take(pa.array(first))
+    up, down = (pc.round(best[name], 1, round_mode="half_towards_infinity") for name in ("request", "reply"))
+    return pa.table({"pair": pair, "sessions": sessions, "exchanges": best["replies"], "request": up, "reply": down})
 
 
 @functools.cache

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
@@ -14,7 +15,7 @@ import pyarrow.compute as pc
 
 from hopscope.config import setting
 from hopscope.heuristics.base import Fact, Window
-from hopscope.heuristics.evidence import evidence, join, outbound, rise, void_for_all
+from hopscope.heuristics.evidence import evidence, outbound, partners, rise, void_for_all
 from hopscope.summaries.schema import KEY
 
 KINDS = {"cert_sha256": "certificate", "ssh_host_key": "SSH host key", "server_hello": "ServerHello"}
@@ -83,11 +84,17 @@ class SharedIdentity:
         """Evidence per pair; see the class."""
         if not window.vantage.dns_seen:
             return void_for_all("clients' DNS is not seen here ([vantage] dns_seen)", FACTS)
-        shown = _shown(window)
-        unnamed, total = _without_answers(shown)
+        pairs = outbound(window)
+        own = [a for a in window.vantage.own_proxies if a]
+        pairs = pairs.filter(~pairs.server.isin(own)) if own else pairs
+        places = pairs.select("sensor", "server").distinct()
+        total = places.count().to_pyarrow().as_py()
+        answers = window.names.select("sensor", server=window.names.address).distinct()
+        led = answers.semi_join(places, ["sensor", "server"]).to_pyarrow()
+        unnamed = total - len(led)
         if unnamed >= 5 and unnamed / total >= settings.blind_rate:
             return void_for_all(f"no DNS answer led to {unnamed} of {total} destinations: DNS is not seen", FACTS)
-        table = _candidates(shown, settings).to_pyarrow()
+        table = _candidates(window, pairs, led, settings)
         identities = _weights(table, settings)
         found = [identities.get((r["sensor"], r["kind"], r["value"])) for r in table.to_pylist()]
         table = table.append_column("weight", pa.array([f["weight"] if f else 0.0 for f in found], pa.float64()))
@@ -113,41 +120,33 @@ class SharedIdentity:
         )
 
 
-def _shown(window: Window) -> ir.Table:
-    """Outbound pairs (KEY) with each identity (kind, value) they showed, and whether DNS or the client named it."""
-    pairs = outbound(window)
-    own = [a for a in window.vantage.own_proxies if a]
-    pairs = (pairs.filter(~pairs.server.isin(own)) if own else pairs).select(*KEY)
-    led = window.names.select("sensor", server=window.names.address).distinct().mutate(led=True)
-    pairs = join(pairs, led, ("sensor", "server")).mutate(led=lambda t: t.led.fill_null(False))
-    asked = pairs.name.notnull() & (pairs.name != pairs.server)
-    pairs = pairs.mutate(named=pairs.led | asked)
+def _candidates(window: Window, pairs: ir.Table, led: pa.Table, settings: Settings) -> pa.Table:
+    """The pairs (KEY) with identities (kind, value) that few clients met at several addresses, none of them named.
+
+    `led` are the (sensor, server) that DNS answers led to.
+    """
     sets = window.sets.filter(window.sets.kind.isin(list(KINDS)), window.sets.value.notnull())
-    return join(pairs, sets.select("pair", "kind", "value"))
-
-
-def _without_answers(shown: ir.Table) -> tuple[int, int]:
-    """Destinations no DNS answer led to, and all."""
-    servers = shown.group_by("sensor", "server").agg(led=shown.led.any())
-    counted = servers.aggregate(unnamed=(~servers.led).cast("int64").sum(), total=servers.count()).to_pyarrow()
-    row = counted.to_pylist()[0]
-    return row["unnamed"] or 0, row["total"]
-
-
-def _candidates(shown: ir.Table, settings: Settings) -> ir.Table:
-    """The rows of identities that few clients met at several addresses, none of them named."""
-    shown = shown.filter(shown.value.notnull())
-    each = shown.group_by("sensor", "kind", "value").agg(
-        servers=shown.server.nunique(), clients=shown.client.nunique(), named=shown.named.any()
-    )
+    shown = sets.select("pair", "kind", "value").inner_join(pairs.select(*KEY), "pair")
+    each = shown.group_by("sensor", "kind", "value").agg(servers=shown.server.nunique(), clients=shown.client.nunique())
     odd = each.filter(
-        each.servers >= 2, each.servers < settings.many_addresses, each.clients < settings.many_clients, ~each.named
-    )
-    hellos = shown.filter(shown.kind == "server_hello").group_by("sensor").agg(hellos=lambda t: t.server.nunique())
-    odd = join(odd, hellos, ("sensor",))
-    odd = odd.filter((odd.kind != "server_hello") | (odd.hellos - odd.servers >= settings.hello_among))
+        each.servers >= 2, each.servers < settings.many_addresses, each.clients < settings.many_clients
+    ).to_pyarrow()  # fmt: skip
+    hellos = pc.equal(odd["kind"], "server_hello")
+    if pc.any(hellos).as_py():  # one can only be rare among many
+        s = shown.filter(shown.kind == "server_hello")
+        all_of = s.group_by("sensor").agg(all_of=s.server.nunique()).to_pyarrow()
+        others = pc.subtract(all_of["all_of"].take(partners(odd, all_of, ("sensor",))), odd["servers"])
+        rare = pc.greater_equal(others, settings.hello_among).fill_null(False)
+        odd = odd.filter(pc.or_(pc.invert(hellos), rare))
     columns = ["sensor", "kind", "value"]
-    return shown.semi_join(odd, columns).select(*KEY, "kind", "value").distinct()
+    if not len(odd):
+        return shown.select(*KEY, "kind", "value").schema().to_pyarrow().empty_table()
+    among = ibis.memtable(odd.select(columns))
+    rows = shown.semi_join(among, columns).select(*KEY, "kind", "value").distinct().to_pyarrow()
+    asked = pc.and_(pc.is_valid(rows["name"]), pc.not_equal(rows["name"], rows["server"]).fill_null(False))
+    named = pc.or_(partners(rows, led, ("sensor", "server")).is_valid(), asked)
+    of_named = rows.filter(named).group_by(columns).aggregate([])
+    return rows.filter(pc.is_null(partners(rows, of_named, columns)))
 
 
 def _weights(table: pa.Table, settings: Settings) -> dict[tuple[str, str, str], dict[str, Any]]:
