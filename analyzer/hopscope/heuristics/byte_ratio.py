@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import ibis
 import numpy as np
 import pyarrow as pa
 
 from hopscope.config import setting
 from hopscope.heuristics.base import Fact, Window
-from hopscope.heuristics.evidence import evidence, join, numbers, outbound, rise, void_for_all
+from hopscope.heuristics.evidence import evidence, numbers, outbound, rise, void_for_all
 from hopscope.heuristics.segments import Floats, Ints, key_ids, quantiles
 from hopscope.summaries.schema import KEY
 
@@ -84,18 +83,10 @@ class ByteRatio:
         if window.vantage.one_sided:
             return void_for_all("only one direction of each connection is seen", FACTS)
         pairs = outbound(window).filter(lambda t: t.orig_bytes + t.resp_bytes > 0)
-        pairs = pairs.mutate(
-            ratio=(pairs.orig_bytes - pairs.resp_bytes) / (pairs.orig_bytes + pairs.resp_bytes).cast("float64")
-        )
-        host = ["sensor", "client"]
-        by_server = pairs.group_by([*host, "server"]).agg(ratio=pairs.ratio.mean())
-        middle = by_server.group_by(host).agg(host_median=by_server.ratio.median(), peers=by_server.count())
-        off = join(by_server, middle, host).mutate(off=ibis._.ratio - ibis._.host_median)
-        deviation = off.group_by(host).agg(host_deviation=off.off.abs().median() * CONSISTENT)
-        wanted = pairs.select(*KEY, "ratio", up=pairs.orig_bytes, down=pairs.resp_bytes)
-        rows = join(join(wanted, middle, host), deviation, host).to_pyarrow()
-        ratio, median, peers = (numbers(rows, k) for k in ("ratio", "host_median", "peers"))
-        spread = np.maximum(numbers(rows, "host_deviation"), settings.min_deviation)
+        rows = pairs.select(*KEY, up=pairs.orig_bytes, down=pairs.resp_bytes).to_pyarrow()
+        ratio = _ratio(numbers(rows, "up"), numbers(rows, "down"))
+        median, deviation, peers = _habit(rows, ratio)
+        spread = np.maximum(deviation, settings.min_deviation)
         fed = (ratio >= settings.floor) & (numbers(rows, "up") >= settings.min_bytes)
         past = _past(window, rows, settings)
         medians = np.vstack([np.where(peers >= settings.min_peers, median, np.nan), *(m for m, _ in past.values())])
@@ -111,8 +102,8 @@ class ByteRatio:
             "up": rows["up"],
             "down": rows["down"],
             "host_median": np.round(median, 3),
-            "host_deviation": np.round(numbers(rows, "host_deviation"), 3),
-            "peers": rows["peers"],
+            "host_deviation": np.round(deviation, 3),
+            "peers": peers,
             **{
                 fact: np.round(past[span][0], 3)
                 for fact, span in zip(("median_3h", "median_day", "median_week"), SPANS, strict=True)
@@ -133,6 +124,21 @@ class ByteRatio:
         )
 
 
+def _ratio(up: Floats, down: Floats) -> Floats:
+    return (up - down) / (up + down)
+
+
+def _habit(rows: pa.Table, ratio: Floats) -> tuple[Floats, Floats, Ints]:
+    """Per row median and deviation of the ratios of the host's destinations, and how many these are."""
+    at = key_ids(rows, ("sensor", "client", "server"))
+    place, first = np.unique(at, return_index=True)
+    mean = np.bincount(at, ratio, len(place)) / np.bincount(at, minlength=len(place))
+    host = key_ids(rows, ("sensor", "client"))
+    hosts = int(host.max(initial=-1)) + 1
+    middle, deviation = _robust(mean, host[first], hosts, 0)
+    return middle[host], deviation[host], np.bincount(host[first], minlength=hosts)[host]
+
+
 def _past(window: Window, rows: pa.Table, settings: Settings) -> dict[str, tuple[Floats, Floats]]:
     """For each of SPANS the median and deviation of the host's hourly ratios, per row; NaN where it can't tell."""
     enough = {"3 hours": SPANS["3 hours"], "a day": settings.min_hours_day, "a week": settings.min_hours_week}
@@ -141,8 +147,7 @@ def _past(window: Window, rows: pa.Table, settings: Settings) -> dict[str, tuple
     h = h.filter(h.hour.between(last - max(SPANS.values()) + 1, last))
     h = h.filter(h.orig_bytes + h.resp_bytes >= max(settings.min_bytes, 1))
     hours = h.select("sensor", "hour", "orig_bytes", "resp_bytes", client=h.host).to_pyarrow()
-    up, down = numbers(hours, "orig_bytes"), numbers(hours, "resp_bytes")
-    ratio = (up - down) / (up + down)
+    ratio = _ratio(numbers(hours, "orig_bytes"), numbers(hours, "resp_bytes"))
     keys = ("sensor", "client")
     both = pa.concat_tables([t.select(keys) for t in (hours, rows)])
     host = key_ids(both, keys)

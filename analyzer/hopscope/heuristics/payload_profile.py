@@ -13,9 +13,20 @@ import pyarrow as pa
 from hopscope.config import setting
 from hopscope.heuristics.base import Fact, Window
 from hopscope.heuristics.call_starts import Starts, gather
-from hopscope.heuristics.evidence import WITNESSES, evidence, join, numbers, outbound, rise
-from hopscope.heuristics.segments import Flags, Floats, Ints, group_ids, key_ids, offsets_of, quantiles, spans
+from hopscope.heuristics.evidence import WITNESSES, evidence, numbers, outbound, partners, rise
+from hopscope.heuristics.segments import (
+    Flags,
+    Floats,
+    Ints,
+    differing,
+    group_ids,
+    key_ids,
+    offsets_of,
+    quantiles,
+    spans,
+)
 from hopscope.summaries.condense import PASSES_ON
+from hopscope.summaries.schema import KEY
 
 DESTINATION = {"name": ("sensor", "name"), "service": ("sensor", "server", "port", "proto")}
 KEYS = {
@@ -96,7 +107,10 @@ class PayloadProfile:
         starts = gather(window, min(settings.min_peer_calls, settings.min_calls) - 1)
         rows = np.flatnonzero((starts.resp_bytes > 0) & (starts.orig_bytes > 0))  # NaN compares as false
         rows = rows[~_by_protocol(window, starts)[starts.pair[rows]]]
-        return pa.concat_tables([_judge(window, starts, rows, scope, settings) for scope in DESTINATION])
+        clients, times = _clients(window, starts), _reply_times(window, starts)
+        return pa.concat_tables([
+            _judge(starts, rows, scope, clients[scope], times[scope], settings) for scope in DESTINATION
+        ])  # fmt: skip
 
     def sentence(self, facts: Mapping[str, Any]) -> str:
         """The profile in words."""
@@ -121,8 +135,10 @@ def _by_protocol(window: Window, starts: Starts) -> Flags:
     return np.isin(starts.pairs["pair"].to_numpy(), spoke.to_numpy())
 
 
-def _judge(window: Window, starts: Starts, rows: Ints, scope: str, settings: Settings) -> pa.Table:
-    """Evidence of one scope."""
+def _judge(
+    starts: Starts, rows: Ints, scope: str, callers: Ints, times: tuple[Floats, Floats], settings: Settings
+) -> pa.Table:
+    """Evidence of one scope, of `_clients` and `_reply_times`."""
     rows = rows[starts.counts[scope][starts.pair[rows]]]
     group = starts.group(scope, rows)
     order = np.lexsort((starts.ts_us[rows], group))
@@ -136,13 +152,13 @@ def _judge(window: Window, starts: Starts, rows: Ints, scope: str, settings: Set
     larger = np.add.reduceat(beyond.astype(np.float64), offsets[:-1]) / n if len(n) else n
     constancy = rise(replies, low, high) * (1 + rise(requests, low, high)) / 2
     heads = starts.pair[rows[offsets[:-1]]]  # one pair of each group
-    clients = _clients(window, starts, DESTINATION[scope])[heads]
+    clients = callers[heads]
     peers, peers_alike = _peers(key_ids(starts.pairs, DESTINATION[scope])[heads], n, constancy, settings)
     deviates = (peers >= settings.min_peers) & (peers_alike == 0)
     weight = np.where(deviates, settings.deviant_db, np.where(clients > 1, settings.common_db, settings.alone_db))
     decibans = np.where(n >= settings.min_calls, weight * constancy * n / (n + settings.half_count), 0.0)
     chosen = np.flatnonzero(decibans > 0)
-    reply_s, reply_spread = _reply_times(window, starts, scope)
+    reply_s, reply_spread = times
     of = starts.groups[scope][heads]
     facts = {
         "connections": n.astype(np.int64), "request": np.round(request), "reply": np.round(reply),
@@ -176,14 +192,12 @@ def alike(sizes: Floats, offsets: Ints, share: float, slack: float) -> tuple[Flo
     return out_share, out_size
 
 
-def _clients(window: Window, starts: Starts, keys: tuple[str, ...]) -> Ints:
-    """How many clients call the destination of each of the starts' pairs."""
-    p = outbound(window)
-    each = p.group_by(list(keys)).agg(clients=p.client.nunique())
-    wanted = ibis.memtable(starts.pairs.select(list(keys)).append_column(
-        "place", pa.array(np.arange(starts.pairs.num_rows))))  # fmt: skip
-    found = join(wanted, each, keys).order_by("place").to_pyarrow()
-    return np.nan_to_num(numbers(found, "clients"), nan=1.0).astype(np.int64)
+def _clients(window: Window, starts: Starts) -> dict[str, Ints]:
+    """For each scope how many clients call the destination of each of the starts' pairs."""
+    every = outbound(window).select(*KEY).to_pyarrow()
+    client = key_ids(every, ("client",))
+    at = partners(starts.pairs, every, ("pair",)).to_numpy()
+    return {scope: differing(key_ids(every, keys), client)[at] for scope, keys in DESTINATION.items()}
 
 
 def _peers(destination: Ints, n: Floats, constancy: Floats, settings: Settings) -> tuple[Ints, Ints]:
@@ -196,19 +210,24 @@ def _peers(destination: Ints, n: Floats, constancy: Floats, settings: Settings) 
     return peers.astype(np.int64), constant.astype(np.int64)
 
 
-def _reply_times(window: Window, starts: Starts, scope: str) -> tuple[Floats, Floats]:
-    """Median and MAD over median of the times to later answers of each group of the scope; NaN where unknown."""
-    wanted = ibis.memtable(pa.table({"pair": starts.pairs["pair"], "group": starts.groups[scope]}))
-    s = window.samples.filter(window.samples.reply_p10.notnull())
-    times = s.inner_join(wanted, "pair").select("group", "reply_p10").to_pyarrow()
-    group, value = times["group"].to_numpy(), numbers(times, "reply_p10")
-    order = np.argsort(group, kind="stable")
-    size = int(starts.groups[scope].max(initial=-1)) + 1
-    offsets = np.concatenate([[0], np.cumsum(np.bincount(group, minlength=size))]).astype(np.int64)
-    median = quantiles(value[order], offsets, (0.5,))[0]
-    off = np.abs(value[order] - np.repeat(median, np.diff(offsets)))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return median, np.where(median > 0, quantiles(off, offsets, (0.5,))[0] / median, np.nan)
+def _reply_times(window: Window, starts: Starts) -> dict[str, tuple[Floats, Floats]]:
+    """For each scope median and MAD over median of the times to its groups' later answers; NaN where unknown."""
+    wanted = ibis.memtable(pa.table({"pair": starts.pairs["pair"], "place": np.arange(starts.pairs.num_rows)}))
+    s = window.samples.select("pair", "reply_p10")
+    times = s.filter(s.reply_p10.notnull()).inner_join(wanted, "pair").select("place", "reply_p10").to_pyarrow()
+    place, values = times["place"].to_numpy(), numbers(times, "reply_p10")
+    out = {}
+    for scope in DESTINATION:
+        group = starts.groups[scope][place]
+        order = np.argsort(group, kind="stable")
+        sizes = np.bincount(group, minlength=int(starts.groups[scope].max(initial=-1)) + 1)
+        offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        median = quantiles(values[order], offsets, (0.5,))[0]
+        off = np.abs(values[order] - np.repeat(median, sizes))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            spread = np.where(median > 0, quantiles(off, offsets, (0.5,))[0] / median, np.nan)
+        out[scope] = median, spread
+    return out
 
 
 def _told(

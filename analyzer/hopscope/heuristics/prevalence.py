@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from hopscope.config import setting
 from hopscope.heuristics.base import Fact, Window
-from hopscope.heuristics.evidence import evidence, join, numbers, outbound
+from hopscope.heuristics.evidence import confirmed, evidence, outbound
+from hopscope.heuristics.segments import differing, key_ids
 from hopscope.summaries.schema import KEY
 
 
@@ -61,24 +63,18 @@ class Prevalence:
 
     def weigh(self, window: Window, settings: Settings) -> pa.Table:
         """Evidence per pair; see the class."""
-        pairs = outbound(window)
-        by_address = pairs.group_by(["sensor", "server"]).agg(at_address=pairs.client.nunique())
-        answers = window.names.select("sensor", "name", server=window.names.address).distinct()
-        confirmed = pairs.inner_join(answers, ["sensor", "name", "server"])
-        by_name = confirmed.group_by(["sensor", "name"]).agg(at_name=confirmed.client.nunique())
-        led = answers.inner_join(by_name, ["sensor", "name"])
-        hosts = pairs.group_by("sensor").agg(hosts=pairs.client.nunique())
-        wanted = pairs.select(*KEY)
-        rows = join(wanted, by_address, ("sensor", "server"))
-        rows = join(join(rows, led, ("sensor", "name", "server")), hosts, ("sensor",)).to_pyarrow()
-        clients = np.fmax(numbers(rows, "at_address"), numbers(rows, "at_name"))
-        total = numbers(rows, "hosts")
+        rows = outbound(window).select(*KEY).to_pyarrow()
+        client = key_ids(rows, ("client",))
+        clients = differing(key_ids(rows, ("sensor", "server")), client)
+        led = pc.is_in(rows["pair"], value_set=confirmed(window)).to_numpy()
+        clients[led] = np.maximum(clients[led], differing(key_ids(rows.filter(led), ("sensor", "name")), client[led]))
+        total = differing(key_ids(rows, ("sensor",)), client)
         doublings = np.log2(np.maximum(clients, settings.few) / settings.few)
         share = np.where(total >= settings.min_hosts, clients / np.maximum(total, 1), 0.0)
         common = np.clip((share - settings.share_floor) / (1 - settings.share_floor), 0.0, 1.0)
         against = settings.step_db * doublings + settings.share_db * common * (clients > settings.few)
         decibans = -np.minimum(against, settings.most_db)
-        values = {"clients": pa.array(clients.astype(np.int64)), "hosts": rows["hosts"].cast(pa.int64())}
+        values = {"clients": clients, "hosts": total}
         return evidence(rows, decibans, f"prevalence.few = {settings.few} clients", FACTS, values)
 
     def sentence(self, facts: Mapping[str, Any]) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
@@ -15,10 +14,11 @@ from numpy.typing import NDArray
 
 from hopscope.config import setting
 from hopscope.heuristics.base import Fact, Window
-from hopscope.heuristics.evidence import evidence, join, numbers, outbound, rise
-from hopscope.summaries.schema import KEY
+from hopscope.heuristics.evidence import evidence, numbers, outbound, partners, rise, rows_of
+from hopscope.heuristics.segments import key_ids
 
 HIDING = r"(^|,)(ssl|http|websocket|socks)(,|$)"  # services that don't tell what is done inside
+_BROKEN = ("asked_by_resp", "resumed", "lull_ms", "lull_ms2")  # silences, and who broke them
 
 
 @dataclass(frozen=True)
@@ -96,8 +96,11 @@ class TerminalSession:
         """Evidence per pair; see the class."""
         s = window.samples.filter(window.samples.proto == "tcp")
         small, driven = _busiest(s, settings), _driven(s, settings)
-        rows = join(join(outbound(window).select(*KEY), small), driven)
-        table = rows.filter(rows.exchanges.notnull() | rows.asked.notnull()).to_pyarrow()
+        table = rows_of(outbound(window), pa.chunked_array([*small["pair"].chunks, *driven["pair"].chunks]))
+        for told in (small, driven):
+            found = told.drop_columns("pair").take(partners(table, told, ("pair",)))
+            for name in found.column_names:
+                table = table.append_column(name, found[name])
         exchanges = numbers(table, "exchanges")
         request, reply, pace = (numbers(table, k) / exchanges for k in ("request", "reply", "lasted"))
         are_small = (request <= settings.request_bytes) & (reply <= settings.reply_bytes) & (pace <= settings.pace_s)
@@ -139,41 +142,49 @@ class TerminalSession:
         )
 
 
-def _busiest(samples: ir.Table, settings: Settings) -> ir.Table:
+def _busiest(samples: ir.Table, settings: Settings) -> pa.Table:
     """Of each pair the session with most replies: told by its last segment, whose totals are the session's."""
     hides = samples.service.isnull() | samples.service.re_search(HIDING)
     s = samples.filter(samples.replies >= settings.min_exchanges, samples.duration > 0, hides)
-    return s.group_by("pair").agg(
-        exchanges=s.replies.max(),
-        request=s.orig_bytes.argmax(s.replies),
-        reply=s.resp_bytes.argmax(s.replies),
-        lasted=s.duration.argmax(s.replies),
+    return (
+        s.group_by("pair")
+        .agg(
+            exchanges=s.replies.max(),
+            request=s.orig_bytes.argmax(s.replies),
+            reply=s.resp_bytes.argmax(s.replies),
+            lasted=s.duration.argmax(s.replies),
+        )
+        .to_pyarrow()
     )
 
 
-def _driven(samples: ir.Table, settings: Settings) -> ir.Table:
+def _driven(samples: ir.Table, settings: Settings) -> pa.Table:
     """Of each pair the session in which the far side asked most, over the segments in which it drove."""
-    theirs = samples.filter(samples.asked_by_resp > 0).select("uid").distinct()
-    s = samples.semi_join(theirs, "uid")
-    before = {"group_by": ["pair", "uid"], "order_by": s.seg}
-    sent = s.orig_bytes - s.orig_bytes.lag().over(**before).fill_null(0)
-    got = s.resp_bytes - s.resp_bytes.lag().over(**before).fill_null(0)
-    s = s.mutate(sent=sent, got=got)
-    drove = s.filter(s.asked_by_resp >= s.resumed * settings.asked_share, s.sent > s.got)
-    each = drove.group_by("pair", "uid").agg(
-        asked=drove.asked_by_resp.sum(),
-        silences=drove.resumed.sum(),
-        total=drove.lull_ms.sum().cast("float64"),
-        squares=drove.lull_ms2.sum().cast("float64"),
-        protocol=drove.service.max(),
-    )
-    each = each.filter(each.asked >= settings.min_asked)
-    mean = each.total / each.asked
-    variance = each.squares / each.asked - mean * mean
-    each = each.mutate(lull=mean / 1000, spread=(variance > 0).ifelse(variance, 0.0).sqrt() / mean)
-    place = ibis.row_number().over(group_by="pair", order_by=[each.asked.desc(), each.uid])
-    best = each.mutate(place=place).filter(lambda t: t.place == 0)
-    return best.select("pair", "asked", "silences", "lull", "spread", "protocol")
+    s = samples.select("pair", "uid", "seg", "orig_bytes", "resp_bytes", "service", *_BROKEN)
+    theirs = s.filter(s.asked_by_resp > 0).select("uid").distinct()
+    # few sessions have any; the rest of their segments tells what each segment sent
+    rows = s.semi_join(theirs, "uid").to_pyarrow().sort_by([(k, "ascending") for k in ("pair", "uid", "seg")])
+    session = key_ids(rows, ("pair", "uid"))
+    first = np.diff(session, prepend=-1) != 0
+    sent, got = (_since(numbers(rows, k), first) for k in ("orig_bytes", "resp_bytes"))
+    drove = (numbers(rows, "asked_by_resp") >= numbers(rows, "resumed") * settings.asked_share) & (sent > got)
+    sums = [(k, "sum") for k in _BROKEN]
+    each = rows.filter(pa.array(drove)).group_by(["pair", "uid"]).aggregate([*sums, ("service", "max")])
+    each = each.filter(pc.greater_equal(each["asked_by_resp_sum"], settings.min_asked))
+    asked = numbers(each, "asked_by_resp_sum")
+    mean = numbers(each, "lull_ms_sum") / asked
+    spread = np.sqrt(np.maximum(numbers(each, "lull_ms2_sum") / asked - mean * mean, 0.0)) / mean
+    told = pa.table({
+        "pair": each["pair"], "asked": each["asked_by_resp_sum"], "silences": each["resumed_sum"],
+        "lull": mean / 1000, "spread": spread, "protocol": each["service_max"], "uid": each["uid"],
+    }).sort_by([("pair", "ascending"), ("asked", "descending"), ("uid", "ascending")])  # fmt: skip
+    best = np.unique(told["pair"].to_numpy(), return_index=True)[1]
+    return told.take(pa.array(best)).drop_columns("uid")
+
+
+def _since(totals: NDArray[np.float64], first: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """What each segment adds to the one before; all of it where that is unknown, or there is none."""
+    return totals - np.where(first, 0.0, np.nan_to_num(np.roll(totals, 1)))
 
 
 def _most(protocols: pa.ChunkedArray, settings: Settings) -> NDArray[np.float64]:
