@@ -58,6 +58,8 @@ class Starts:
 
         0 for an exchange in a session kept open: it keeps nothing else open.
         """
+        if not len(rows):
+            return np.zeros(0)
         places = np.unique(self.pair[rows])
         wanted = ibis.memtable(pa.table({"pair": self.pairs["pair"].take(pa.array(places)), "place": places}))
         first = window.samples.filter(window.samples.seg == 0).inner_join(wanted, "pair")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from hopscope.config import setting
 from hopscope.heuristics.base import Fact, Window
-from hopscope.heuristics.evidence import confirmed, evidence, numbers, outbound, partners, rise
+from hopscope.heuristics.evidence import beside, confirmed, evidence, numbers, outbound, partners, rise
 from hopscope.heuristics.peers import communities
 from hopscope.heuristics.segments import differing, key_ids
 from hopscope.summaries.schema import KEY
@@ -106,7 +106,8 @@ class Community:
         pairs = _placed(window)
         rows = pairs.filter(pc.less_equal(pairs["users"], settings.few)).sort_by("pair")
         use = _used(pairs)
-        table = _new(window, _told(rows, _outside(use, settings), _fingerprints(window, pairs)), settings)
+        table = beside(rows, _outside(use, settings), _PLACE)
+        table = _new(window, beside(table, _fingerprints(window, pairs), _PLACE), settings)
         here, places = numbers(table, "here"), numbers(table, "places")
         share = here / np.maximum(numbers(table, "total"), 1)
         enough = (here >= settings.min_connections) & (places >= settings.min_places)
@@ -172,15 +173,6 @@ def _placed(window: Window) -> pa.Table:
 def _used(pairs: pa.Table) -> pa.Table:
     """(sensor, client, place), each once."""
     return pairs.group_by(list(_PLACE)).aggregate([])
-
-
-def _told(rows: pa.Table, *tables: pa.Table) -> pa.Table:
-    """The rows with what each of the tables tells of their place."""
-    for table in tables:
-        found = table.drop_columns(list(_PLACE)).take(partners(rows, table, _PLACE))
-        for name in found.column_names:
-            rows = rows.append_column(name, found[name])
-    return rows
 
 
 def _outside(use: pa.Table, settings: Settings) -> pa.Table:

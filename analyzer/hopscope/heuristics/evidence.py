@@ -75,6 +75,14 @@ def partners(left: pa.Table, right: pa.Table, keys: Sequence[str]) -> pa.Array:
     return pa.array(found, mask=lone)
 
 
+def beside(rows: pa.Table, told: pa.Table, keys: Sequence[str] = ("pair",)) -> pa.Table:
+    """The rows with what `told` has of their keys, which are unique there; null where it has nothing."""
+    found = told.drop_columns(list(keys)).take(partners(rows, told, keys))
+    for name in found.column_names:
+        rows = rows.append_column(name, found[name])
+    return rows
+
+
 def witnesses(table: ir.Table, pairs: pa.ChunkedArray) -> pa.Array:
     """For each of `pairs` the up to WITNESSES least uids that the table has of it, in order."""
     if not len(pairs):

@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from hopscope.heuristics.base import Window
-from hopscope.heuristics.evidence import join, numbers, outbound
+from hopscope.heuristics.evidence import numbers, outbound
+from hopscope.heuristics.segments import key_ids, offsets_of, quantiles
 from hopscope.summaries.schema import KEY
 
 Column = NDArray[np.float64]
@@ -112,14 +113,19 @@ def own_devices(window: Window, m: Measured, floor_ms: float, servers: int, shar
     SYN-ACKs take one and the same time (half the interquartile range up to `same_ms`), meets a SYN proxy
     or an accelerator on our side of the sensor.
     """
-    near = join(outbound(window).select("pair", "sensor", "client", "server"), _floors(window))
-    per_server = near.group_by("sensor", "client", "server").agg(rtt_ms=near.hop_rtt_ms.min())
-    clients = per_server.group_by("sensor", "client").agg(
-        servers=per_server.rtt_ms.count(),
-        rtt_ms=per_server.rtt_ms.median(),
-        spread=(per_server.rtt_ms.quantile(0.75) - per_server.rtt_ms.quantile(0.25)) / 2,
-    )
-    alike = clients.filter(clients.servers >= servers, clients.spread <= same_ms).to_pyarrow()
+    p = outbound(window).select("pair", "sensor", "client", "server")
+    near = p.inner_join(_floors(window), "pair").to_pyarrow()
+    place = key_ids(near, ("sensor", "client", "server"))
+    rtt = np.full(int(place.max(initial=-1)) + 1, np.inf)
+    np.minimum.at(rtt, place, numbers(near, "hop_rtt_ms"))
+    per_server = near.take(pa.array(np.unique(place, return_index=True)[1]))
+    client = key_ids(per_server, ("sensor", "client"))
+    order = np.argsort(client, kind="stable")
+    low, middle, high = quantiles(rtt[order], offsets_of(client[order]), (0.25, 0.5, 0.75))
+    clients = per_server.select(["sensor", "client"]).take(pa.array(np.unique(client, return_index=True)[1]))
+    clients = clients.append_column("servers", pa.array(np.bincount(client)))
+    clients = clients.append_column("rtt_ms", pa.array(middle))
+    alike = clients.filter(pa.array((np.bincount(client) >= servers) & ((high - low) / 2 <= same_ms)))
     first = np.fmax(m.gaps["hello"], m.gaps["first"])
     late = m.rows.select(["sensor", "client", "server"]).filter(pa.array(np.nan_to_num(first) >= floor_ms))
     counted = late.group_by(["sensor", "client"]).aggregate([("server", "count_distinct")])

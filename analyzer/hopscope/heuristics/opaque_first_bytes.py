@@ -13,8 +13,10 @@ import pyarrow as pa
 
 from hopscope.config import setting
 from hopscope.heuristics.base import Fact, Window
-from hopscope.heuristics.evidence import evidence, join, numbers, outbound, rise
-from hopscope.summaries.schema import KEY
+from hopscope.heuristics.evidence import beside, evidence, numbers, outbound, rise, rows_of
+from hopscope.heuristics.segments import differing, key_ids
+
+_HOST = ("sensor", "client")
 
 # The published exemptions (Wu et al., algorithm 1): a first payload that meets any of them passes.
 BITS_LOW, BITS_HIGH = 3.4, 4.6  # set bits per byte: exempt at and below, at and above
@@ -112,10 +114,12 @@ class OpaqueFirstBytes:
         )
         p = outbound(window)
         pairs = p.filter(p.proto == "tcp")
-        rows = pairs.select(*KEY).inner_join(per_pair.filter(per_pair.opaque > 0), "pair")
-        by_client = rows.group_by(["sensor", "client"]).agg(peers=rows.server.nunique())
-        everyone = pairs.group_by(["sensor", "client"]).agg(destinations=pairs.server.nunique())
-        table = join(join(rows, by_client, ("sensor", "client")), everyone, ("sensor", "client")).to_pyarrow()
+        told = per_pair.filter(per_pair.opaque > 0).to_pyarrow()
+        table = beside(rows_of(pairs, told["pair"]), told)
+        met = differing(key_ids(table, _HOST), key_ids(table, ("server",)))
+        table = table.append_column("peers", pa.array(met))
+        everyone = pairs.group_by(_HOST).agg(destinations=pairs.server.nunique()).to_pyarrow()
+        table = beside(table, everyone, _HOST)
         opaque, compared, messages, peers, destinations = (
             numbers(table, k) for k in ("opaque", "compared", "messages", "peers", "destinations")
         )

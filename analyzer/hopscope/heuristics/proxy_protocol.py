@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from hopscope.config import setting
 from hopscope.heuristics.base import Fact, Window
-from hopscope.heuristics.evidence import evidence, numbers, outbound, partners, rows_of
+from hopscope.heuristics.evidence import beside, evidence, numbers, outbound, partners, rows_of
 from hopscope.heuristics.segments import key_ids
 
 # What is spoken on well-known TCP ports, by content; IANA's registry and common practice.
@@ -127,9 +127,9 @@ def _requests(window: Window, settings: Settings) -> pa.Table:
     targets = of_kind.get("proxy_target", none).group_by("pair").aggregate([("value", "distinct")])
     p = window.pairs
     table = rows_of(p.filter(p.client_local & ~p.server_local), asked["pair"])
-    table = _with(table, asked.rename_columns(["pair", "protocol", "asked"]))
-    table = _with(table, granted.rename_columns(["pair", "accepted"]))
-    table = _with(table, targets.rename_columns(["pair", "targets"]))
+    table = beside(table, asked.rename_columns(["pair", "protocol", "asked"]))
+    table = beside(table, granted.rename_columns(["pair", "accepted"]))
+    table = beside(table, targets.rename_columns(["pair", "targets"]))
     own = pa.array(list(window.vantage.own_proxies), pa.string())
     table = table.filter(pc.invert(pc.is_in(table["server"], value_set=own)))
     accepted = np.nan_to_num(numbers(table, "accepted"))
@@ -160,7 +160,7 @@ def _spoken(window: Window, settings: Settings) -> pa.Table:
         outbound(window), pc.unique(pa.chunked_array([c for t in told for c in t["pair"].chunks], pa.int64()))
     )
     for found in told:
-        table = _with(table, found)
+        table = beside(table, found)
     share = np.nan_to_num(numbers(table, "asked") / np.maximum(numbers(table, "answered"), 1))
     misfit, forwards = share >= settings.misfit_share, ~np.isnan(numbers(table, "exchanges"))
     hostless = ~np.isnan(numbers(table, "hostless"))
@@ -185,14 +185,6 @@ def _spoken(window: Window, settings: Settings) -> pa.Table:
         f"forward_exchanges = {settings.forward_exchanges} replies"
     )
     return evidence(table, decibans, threshold, FACTS, values, answered)
-
-
-def _with(table: pa.Table, told: pa.Table) -> pa.Table:
-    """The table with what `told` (pair, once each) tells of its pairs; null of others."""
-    found = told.drop_columns("pair").take(partners(table, told, ("pair",)))
-    for name in found.column_names:
-        table = table.append_column(name, found[name])
-    return table
 
 
 def _misfits(heard: pa.Table) -> pa.Table:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from hopscope.config import setting
 from hopscope.heuristics.base import Fact, Window
-from hopscope.heuristics.evidence import evidence, numbers, outbound, partners, rise, rows_of
+from hopscope.heuristics.evidence import beside, evidence, numbers, outbound, rise, rows_of
 from hopscope.heuristics.segments import key_ids
 
 HIDING = r"(^|,)(ssl|http|websocket|socks)(,|$)"  # services that don't tell what is done inside
@@ -97,10 +97,7 @@ class TerminalSession:
         s = window.samples.filter(window.samples.proto == "tcp")
         small, driven = _busiest(s, settings), _driven(s, settings)
         table = rows_of(outbound(window), pa.chunked_array([*small["pair"].chunks, *driven["pair"].chunks]))
-        for told in (small, driven):
-            found = told.drop_columns("pair").take(partners(table, told, ("pair",)))
-            for name in found.column_names:
-                table = table.append_column(name, found[name])
+        table = beside(beside(table, small), driven)
         exchanges = numbers(table, "exchanges")
         request, reply, pace = (numbers(table, k) / exchanges for k in ("request", "reply", "lasted"))
         are_small = (request <= settings.request_bytes) & (reply <= settings.reply_bytes) & (pace <= settings.pace_s)
