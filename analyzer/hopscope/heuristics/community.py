@@ -79,7 +79,7 @@ class Community:
     - new: neither name nor address was seen before the window, with `baseline_days` of history: it weighs
       more the longer the history, up to `full_days`. Without history 0.
 
-    Weights. MEASURED, shares of ordinary destinations and of hops with the trait: used by one host alone
+    Weights: MEASURED, shares of ordinary destinations and of hops with the trait: used by one host alone
     75 % of 912 on real logs of 4 hosts (24 h) and of 1 (2 h), 77 to 99 % on others; 15 % of 3,600 in lab
     networks of 6 to 10 hosts, hops 89 to 100 %: hence `usual_alone_rate`, until a host has shown its own
     habit. Alone and 30 % and more of the connections: 0 of 912, lab 1.5 %, hops 16 to 38 % (10 to 14 dB; less
