@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.support.conversations import random_capture
 from tests.support.traffic import read
 

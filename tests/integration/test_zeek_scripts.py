@@ -16,10 +16,10 @@ from types import ModuleType
 
 import pyarrow as pa
 import pytest
-from tests.conftest import ROOT
 
 import hopscope
 from hopscope.records import CONNECTION, DNS_QUERY
+from tests.conftest import ROOT
 
 SCRIPTS = ROOT / "zeek-scripts"
 BTESTS = ROOT / "tests" / "btest"

@@ -8,11 +8,10 @@ import struct
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.support.captures import RAW, Frame, pcap
-
 from hopscope.config import Config
 from hopscope.records import InputCount
 from hopscope.sensor.read import records
+from tests.support.captures import RAW, Frame, pcap
 
 START = 1_700_000_000.0  # epoch seconds of the first packet, unless told otherwise
 CLIENT, SERVER = "10.0.0.5", "203.0.113.7"

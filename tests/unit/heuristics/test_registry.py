@@ -15,9 +15,9 @@ from hopscope.records import CONNECTION_SCHEMA
 from support.windows import make_window, starts
 
 NAMES = [
-    "byte_ratio", "cadence", "carried_protocol", "community", "known_names", "leaked_far_end", "logon_geography", "nested_tls",
-    "opaque_first_bytes", "path_gap", "payload_profile", "prevalence", "proxy_protocol", "relay_pattern", "rotation",
-    "shared_identity", "terminal_session", "unnamed",
+    "byte_ratio", "cadence", "carried_protocol", "community", "known_names", "leaked_far_end", "logon_geography",
+    "nested_tls", "opaque_first_bytes", "path_gap", "payload_profile", "prevalence", "proxy_protocol",
+    "relay_pattern", "rotation", "shared_identity", "terminal_session", "unnamed",
 ]  # fmt: skip
 
 

@@ -12,15 +12,15 @@ import pyarrow.compute as pc
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.support.captures import RAW, Frame, pcap
-from tests.support.messages import client_hello, dns, record, resource, server_hello, sized
-from tests.support.traffic import CLIENT, SERVER, START, Capture, Tcp, ip, read
 
 from hopscope.config import Config, NetworkSettings
 from hopscope.errors import InputError
 from hopscope.records import CONNECTION_SCHEMA, DNS_QUERY_SCHEMA, InputCount
 from hopscope.sensor.ahead import Ahead
 from hopscope.sensor.read import records
+from tests.support.captures import RAW, Frame, pcap
+from tests.support.messages import client_hello, dns, record, resource, server_hello, sized
+from tests.support.traffic import CLIENT, SERVER, START, Capture, Tcp, ip, read
 
 # --- random traffic --------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from tests.support.messages import client_hello, record, server_hello
 from tests.support.traffic import Capture, Tcp
 

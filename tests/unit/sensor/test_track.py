@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from tests.support.traffic import CLIENT, SERVER, Capture, Tcp, ip
 
 # what is sent (upper case by the originator, lower case by the responder; D and d carry 100 bytes), 10 ms

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.messages import dns
-from tests.support.traffic import START, Capture, Tcp, read
 
 from hopscope.records import InputCount
+from tests.support.messages import dns
+from tests.support.traffic import START, Capture, Tcp, read
 
 
 def packets(capture: Capture) -> list[int]:
