@@ -20,7 +20,8 @@ from hopscope.heuristics.base import EVIDENCE, Window
 
 CONNECTIONS = 20  # connections kept with a finding
 CLIENTS = 50  # clients and names kept with a finding
-EXTERNAL, INTERNAL = "T1090.002", "T1090.001"
+EXTERNAL, INTERNAL, TUNNEL = "T1090.002", "T1090.001", "T1572"
+TUNNELS = frozenset({"nested_tls", "carried_protocol"})  # heuristics that see one protocol inside another
 
 
 def findings(window: Window, config: Config, read: Mapping[str, Any]) -> list[Finding]:
@@ -88,6 +89,7 @@ def _finding(
         _evidence(name, rows[name], scored, settings) for name in sorted(rows, key=lambda n: (-scored.scaled[n], n))
     )
     inside = any(known[n].group in fusion.INSIDE and scored.scaled[n] > 0 for n in rows)
+    tunnel = any(scored.scaled[n] > 0 for n in TUNNELS & rows.keys())
     told = [u for e in evidence for u in e.uids if u in connections]
     clients = sorted({e.client for e in evidence if e.client and e.decibans > 0} | {p["client"] for p in pairs})
     value = f"{_place(server, port)}/{proto}" if scored.entity.kind == "service" else scored.entity.value
@@ -107,7 +109,7 @@ def _finding(
         prior_db=settings.prior_db,
         evidence=evidence,
         far_end=_far_end(rows),
-        attack=(INTERNAL,) if inside else (EXTERNAL,),
+        attack=(INTERNAL if inside else EXTERNAL, *((TUNNEL,) if tunnel else ())),
         d3fend=tuple(sorted({known[n].d3fend for n in rows if scored.scaled[n] > 0})),
         counterfactuals={n: round(fusion.without(scored, n, settings), 1) for n in sorted(rows)},
         void={**void, **{n: r["void"] for n, r in rows.items() if r["void"]}},

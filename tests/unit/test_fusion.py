@@ -179,3 +179,13 @@ def test_what_the_input_lacks_is_void_and_named(settings: Config) -> None:
     # one measure of the answer is enough
     told = dataclasses.replace(seen, lacks=lacks - {"tcp_rtt", "hello_rtt"})
     assert "path_gap" in fusion.weigh(told, settings)[0]
+
+
+def test_one_protocol_inside_another_is_a_tunnel_too(settings: Config) -> None:
+    pairs, samples, floors = relayed()
+    sets = [{**{k: v for k, v in pairs[0].items() if k in ("server", "name")}, "value": v} for v in ("ssl", "ssh")]
+    plain, carried = (
+        dossier.findings(make_window(pairs=pairs, samples=samples, floors=floors, sets=s), settings, {})[0]
+        for s in (sets[:1], sets)
+    )
+    assert (plain.attack, carried.attack) == (("T1090.002",), ("T1090.002", "T1572"))
