@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -197,21 +198,25 @@ def _connections(window: Window, uids: Sequence[str]) -> dict[str, dict[str, Any
     if not uids:
         return {}
     out: dict[str, dict[str, Any]] = {}
-    legs = window.legs.filter(window.legs.uid.isin(list(uids)))
-    for r in sorted(legs.to_pyarrow().to_pylist(), key=lambda r: (r["uid"], r["seg"])):
-        accepts = r["role"] == "accept"
+    wanted = ibis.memtable(pa.table({"uid": pa.array(uids, pa.string())}))
+    # a connection between two hosts of ours has a leg at each, which tell the same
+    legs = {(r["uid"], r["seg"], r["role"]): r for r in window.legs.semi_join(wanted, "uid").to_pyarrow().to_pylist()}
+    for (uid, seg, role), r in sorted(legs.items()):
+        accepts = role == "accept"
+        if not accepts and (uid, seg, "accept") in legs:
+            continue
         own, peer = (r["host"], r["own_port"]), (r["peer"], r["peer_port"])
         (oh, op), (rh, rp) = (peer, own) if accepts else (own, peer)
         up, down = (r["in_bytes"], r["out_bytes"]) if accepts else (r["out_bytes"], r["in_bytes"])
         out[r["uid"]] = {
             "uid": r["uid"], "ts": _moment(r["start_us"]), "orig_h": oh, "orig_p": op, "resp_h": rh, "resp_p": rp,
             "proto": r["proto"], "service": r["service"], "duration": round((r["end_us"] - r["start_us"]) / 1e6, 6),
-            "orig_bytes": up + out.get(r["uid"], {}).get("orig_bytes", 0),
-            "resp_bytes": down + out.get(r["uid"], {}).get("resp_bytes", 0),
+            "orig_bytes": _total(out.get(r["uid"], {}).get("orig_bytes"), up),
+            "resp_bytes": _total(out.get(r["uid"], {}).get("resp_bytes"), down),
         }  # fmt: skip
     kept = ("duration", "orig_bytes", "resp_bytes", "conn_state", "tcp_rtt", "hello_rtt", "finished_rtt", "first_reply",
             "reply_p10", "replies")  # fmt: skip
-    samples = window.samples.filter(window.samples.uid.isin(list(uids)))
+    samples = window.samples.semi_join(wanted, "uid")
     for r in sorted(samples.to_pyarrow().to_pylist(), key=lambda r: (r["uid"], r["seg"])):
         out[r["uid"]] = {
             "uid": r["uid"], "ts": _moment(r["ts_us"]), "orig_h": r["client"], "orig_p": r["client_port"],
@@ -219,6 +224,11 @@ def _connections(window: Window, uids: Sequence[str]) -> dict[str, dict[str, Any
             **{k: r[k] for k in kept},
         }  # fmt: skip
     return out
+
+
+def _total(one: int | None, more: int | None) -> int | None:
+    """The sum of what is known."""
+    return None if one is None and more is None else (one or 0) + (more or 0)
 
 
 def _place(address: str, port: int | None) -> str:

@@ -10,6 +10,7 @@ evidence: a wider one is taken only when it scores `widen_db` more.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -123,7 +124,7 @@ def _levels(rows: pa.Table) -> pa.Table:
     ported = rows.filter(pc.is_valid(rows["port"]))
     six = rows.filter(pc.match_substring(rows["server"], ":"))
     service = pc.binary_join_element_wise(ported["server"], ported["port"].cast(pa.string()), ported["proto"], "|")
-    # few distinct IPv6 servers reach this point; the standard library knows their /64
+    # the standard library knows an address's /64
     nets = {a: network(a) for a in pc.unique(six["server"]).to_pylist()}
     prefix = pa.array([nets[a] for a in six["server"].to_pylist()], pa.string())
     levels = (("name", named, named["name"]), ("service", ported, service), ("address", rows, rows["server"]),
@@ -153,7 +154,8 @@ def _scores(levels: pa.Table, settings: FusionSettings) -> list[Scored]:
         entities.setdefault(key, {})[r["heuristic"]] = (r["decibans_max"], r["client_count_distinct"] or 1)
         addresses[key] = min(addresses.get(key, r["server_min"]), r["server_min"])
     out = []
-    for (sensor, kind, value), pieces in entities.items():
+    for (sensor, kind, value), found in entities.items():
+        pieces = dict(sorted(found.items()))  # threads give no order, and sums of fractions know one
         scaled = capped({h: _with_bonus(*p, settings) for h, p in pieces.items()})
         score = round(settings.prior_db + sum(scaled.values()), 2)
         out.append(Scored(Entity(kind, value), sensor, score, pieces, scaled, addresses[(sensor, kind, value)]))
@@ -253,6 +255,7 @@ class _Overlap:
         return best is None or name.score_db >= best + self.widen
 
 
+@functools.lru_cache(1 << 17)
 def network(address: str) -> str:
     """The /64 of an IPv6 address."""
     return str(ipaddress.ip_network((address, 64), strict=False))

@@ -15,6 +15,7 @@ from hopscope.heuristics import registry
 from support.windows import make_window, starts
 
 HOP = "203.0.113.9"
+PROXIED = (("proxy_protocol", "socks5"), ("proxy_accepted", "true"))
 
 
 @pytest.fixture(scope="module")
@@ -189,3 +190,23 @@ def test_one_protocol_inside_another_is_a_tunnel_too(settings: Config) -> None:
         for s in (sets[:1], sets)
     )
     assert (plain.attack, carried.attack) == (("T1090.002",), ("T1090.002", "T1572"))
+
+
+@pytest.mark.parametrize(("sent", "told"), [(700, 1400), (None, None)])
+def test_a_connection_between_hosts_of_ours_is_told_once_whatever_is_known(
+    settings: Config, sent: int | None, told: int | None
+) -> None:
+    sets = [{"server": HOP, "kind": k, "value": v, "uid": "L1"} for k, v in PROXIED]
+    near = {"uid": "L1", "role": "accept", "in_bytes": sent, "out_bytes": 9}
+    far = {**near, "role": "connect", "in_bytes": 9, "out_bytes": sent}
+    legs = [{**leg, "seg": seg} for leg in (near, far) for seg in (0, 1)]
+    (f,) = found(window(pairs=[{"server": HOP}], sets=sets, legs=legs), settings)
+    assert [(c["uid"], c["orig_bytes"], c["resp_bytes"]) for c in f.connections] == [("L1", told, 18)]
+
+
+def test_the_order_in_which_heuristics_are_heard_is_one(settings: Config) -> None:
+    tables, _ = fusion.weigh(window(relayed(), **ordinary()), settings)
+    seen = window(relayed(), **ordinary())
+    (one,), (other,) = (fusion.rank(seen, dict(t), settings.fusion) for t in (tables.items(), reversed(tables.items())))
+    assert list(one.pieces) == list(other.pieces) == sorted(one.pieces)
+    assert one == other
