@@ -113,10 +113,10 @@ def evidence(
     """An evidence table from pair rows: those with decibans other than 0, sorted by key.
 
     `rows` has the pair's columns and may have `uids`, which are sorted; else `seen_in` (pair, uid) gives them
-    for the rows that stay. `decibans` and each of `values` (one per fact) have one entry per row. A column of
-    PAIR that `rows` lacks is null: the evidence is not about it.
+    for the rows that stay. `decibans` (NaN: it can't tell) and each of `values` (one per fact) have one entry per row.
+    A column of PAIR that `rows` lacks is null: the evidence is not about it.
     """
-    stay = pa.array(np.round(decibans, 2) != 0.0)
+    stay = pa.array(np.nan_to_num(np.round(decibans, 2)) != 0.0)
     rows, decibans = rows.filter(stay), decibans[stay.to_numpy(zero_copy_only=False)]
     n = rows.num_rows
     columns: dict[str, Any] = {}

@@ -178,10 +178,12 @@ def alike(sizes: Floats, offsets: Ints, share: float, slack: float) -> tuple[Flo
     group = np.repeat(np.arange(len(counts)), counts)
     order = np.lexsort((sizes, group))
     ordered = sizes[order]
-    # one sorted axis for all groups: each group's sizes are moved beyond those of the groups before
-    step = 4 * (float(ordered.max(initial=0.0)) + slack + 1)
-    axis = ordered + step * group
-    end = np.searchsorted(axis, axis + np.maximum(2 * share * ordered, 2 * slack), side="right")
+    # one sorted axis for all groups, of the sizes' places among all: sizes themselves, moved beyond those of the groups
+    # before, would be rounded where one is huge
+    known = np.unique(ordered)
+    axis = group * (len(known) + 1) + np.searchsorted(known, ordered)
+    beyond = np.searchsorted(known, ordered + np.maximum(2 * share * ordered, 2 * slack), side="right")
+    end = np.searchsorted(axis, group * (len(known) + 1) + beyond)
     within = end - np.arange(len(axis))
     # the most of each group; among equals the set of least sizes
     best = np.lexsort((ordered, -within, group))[offsets[:-1][counts > 0]]

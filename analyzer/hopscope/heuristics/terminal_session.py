@@ -143,15 +143,12 @@ def _busiest(samples: ir.Table, settings: Settings) -> pa.Table:
     """Of each pair the session with most replies: told by its last segment, whose totals are the session's."""
     hides = samples.service.isnull() | samples.service.re_search(HIDING)
     s = samples.filter(samples.replies >= settings.min_exchanges, samples.duration > 0, hides)
-    return (
-        s.group_by("pair")
-        .agg(
-            exchanges=s.replies.max(),
-            request=s.orig_bytes.argmax(s.replies),
-            reply=s.resp_bytes.argmax(s.replies),
-            lasted=s.duration.argmax(s.replies),
-        )
-        .to_pyarrow()
+    rows = s.select("pair", "uid", "replies", "orig_bytes", "resp_bytes", "duration").to_pyarrow()  # few have so many
+    # a segment without replies ends with as many as the one before: of equals the longest session, whatever the order
+    rows = rows.sort_by([(k, "ascending") for k in ("pair", "replies", "duration", "uid")])
+    last = rows.filter(pa.array(np.diff(rows["pair"].to_numpy(), append=-1) != 0))
+    return last.select(["pair", "replies", "orig_bytes", "resp_bytes", "duration"]).rename_columns(
+        ["pair", "exchanges", "request", "reply", "lasted"]
     )
 
 

@@ -166,3 +166,6 @@ class TestAlike:
 
     def test_no_group_reaches_into_the_next(self) -> None:
         assert self.of([10, 1e9], [1e9, 10]) == [(0.5, 10.0), (0.5, 10.0)]
+
+    def test_one_huge_size_makes_no_others_alike(self) -> None:
+        assert self.of([100, 5000], [4.0e18], [100, 5000])[2] == (0.5, 100.0)

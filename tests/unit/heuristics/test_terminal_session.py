@@ -33,6 +33,12 @@ class TestSmallExchanges:
             "200 exchanges in one session, one every 0.45 s, of 60 bytes up and 100 down on average"
         )
 
+    def test_of_segments_with_as_many_replies_the_last_tells_whatever_their_order(self) -> None:
+        early = {**SHELL, "seg": 0, "orig_bytes": 12_000, "duration": 90.0}
+        late = {**SHELL, "seg": 1, "orig_bytes": 14_000, "duration": 100.0}
+        facts = [(r["request"], r["pace"]) for order in ((early, late), (late, early)) for r in rows_of(*order)]
+        assert facts == [(70.0, 0.5)] * 2
+
     @pytest.mark.parametrize(("replies", "fires"), [(19, False), (20, True), (21, True)])
     def test_enough_exchanges(self, replies: int, fires: bool) -> None:
         assert bool(self.weigh(replies=replies, orig_bytes=100, resp_bytes=100, duration=10.0)) is fires

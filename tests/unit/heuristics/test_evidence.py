@@ -1,0 +1,19 @@
+"""What heuristics share: the making of an evidence table."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from hopscope.heuristics.base import EVIDENCE
+from hopscope.heuristics.evidence import evidence
+
+
+def test_what_weighs_nothing_or_no_number_is_no_evidence() -> None:
+    servers = ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"]
+    rows = pa.Table.from_pylist([{"server": s} for s in servers], pa.schema([EVIDENCE.field("server")]))
+    told = evidence(rows, np.array([3.0, np.nan, 0.004, -2.0]), "", (), {})
+    assert told.select(["server", "decibans"]).to_pydict() == {
+        "server": ["192.0.2.1", "192.0.2.4"],
+        "decibans": [3.0, -2.0],
+    }
