@@ -31,6 +31,7 @@ class Link:
     near: int
     far: int
     known_by: str  # leaked, seen or asked
+    value: str  # the far end as the near one knows it, host:port
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def links(findings: Sequence[Finding]) -> list[Link]:
             host, port = _parted(value)
             keys = ((host, port), (host, None)) if port is not None else ((host, None),)
             found = {j for key in keys for j in by_service.get(key, ())} | {*by_name.get(host, ())}
-            out += [Link(i, j, known_by) for j in sorted(found) if findings[j].hop != f.hop]
+            out += [Link(i, j, known_by, value) for j in sorted(found) if findings[j].hop != f.hop]
     return out
 
 

@@ -59,14 +59,19 @@ def build(findings: Iterable[Finding]) -> HopGraph:
     found = chaining.enumerate_chains(ordered, linked)
     groups = campaigns(ordered)
     graph: nx.MultiDiGraph[str] = nx.MultiDiGraph()
+    campaign = {i: c.name for c in groups for i in c.hops}
     for i, f in enumerate(ordered):
         _add_hop(graph, f)
-        if name := next((c.name for c in groups if i in c.hops), None):
+        if name := campaign.get(i):
             graph.nodes[_hop(f)]["campaign"] = name
-    leading = {link.far: {ordered[n.near].hop for n in linked if n.far == link.far} for link in linked}
+    leading: dict[int, set[str]] = {}  # addresses of the hops that lead to each
+    onward: dict[int, list[Link]] = {}  # what leads on from each
+    for link in linked:
+        leading.setdefault(link.far, set()).add(ordered[link.near].hop)
+        onward.setdefault(link.near, []).append(link)
     for i, f in enumerate(ordered):
         _add_near(graph, f, leading.get(i, set()))
-        _add_far(graph, i, ordered, linked)
+        _add_far(graph, f, ordered, onward.get(i, []))
         for piece in f.evidence:
             if identity := _identity(piece):
                 shown = _node(graph, "certificate", identity)
@@ -180,16 +185,14 @@ def _add_near(graph: nx.MultiDiGraph[str], f: Finding, leading: set[str]) -> Non
                 _edge(graph, key, _key("name", name), "asked_for", f)
 
 
-def _add_far(graph: nx.MultiDiGraph[str], i: int, findings: Sequence[Finding], linked: Sequence[Link]) -> None:
-    f = findings[i]
+def _add_far(graph: nx.MultiDiGraph[str], f: Finding, findings: Sequence[Finding], onward: Sequence[Link]) -> None:
     about = {"score_db": f.score_db, "severity": f.severity, "distance_ms": f.far_end.distance_ms}
-    onward = [link for link in linked if link.near == i]
     for link in onward:
         _edge(graph, _hop(f), _hop(findings[link.far]), "far_leg", f, known_by=link.known_by, **about)
     known = chaining.known_ends(f)
-    led = {link.known_by for link in onward}
+    led = {link.value for link in onward}
     for value, known_by in known.items():
-        if known_by not in led:
+        if value not in led:
             _edge(graph, _hop(f), _node(graph, "far_end", value), "far_leg", f, known_by=known_by, **about)
     if not known:
         key = _node(graph, "far_end", f"of {f.entity.value}", chaining.far_end(f))

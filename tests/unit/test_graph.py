@@ -54,6 +54,15 @@ def test_a_hop_that_leads_to_another_has_no_end_of_its_own() -> None:
     assert len(made.graph.graph["chains"]) == 1
 
 
+def test_far_ends_beside_the_next_hop_are_told() -> None:
+    targets = ["203.0.113.9:443", "198.51.100.3:443", "mail.example:25"]
+    asked = Evidence("proxy_protocol", 45.0, "", "", {"targets": targets}, {}, "10.0.0.11", 1, ())
+    outer = dataclasses.replace(OTHER, evidence=(asked,), far_end=FarEnd(asked=targets[0]))
+    made = graph.build([outer, BARE]).graph
+    far = {v for u, v in edges(made, "far_leg") if u == "hop 192.0.2.7:443/tcp"}
+    assert far == {"hop 203.0.113.9:443/tcp", "far_end 198.51.100.3:443", "far_end mail.example:25"}
+
+
 def test_hops_that_show_one_certificate_are_a_campaign() -> None:
     certificate = shared("shared_identity", identity="SSH host key", value="ab" * 32)
     one, two = (dataclasses.replace(f, evidence=(certificate,)) for f in (BARE, OTHER))
@@ -116,6 +125,13 @@ def test_graphml_can_be_read_back_whatever_names_hold(hostile: nx.MultiDiGraph) 
     again = nx.read_graphml(io.BytesIO(text.encode()), force_multigraph=True)
     assert same(again, hostile)
     assert json.loads(again.graph["chains"]) == hostile.graph["chains"]
+
+
+def test_graphml_can_be_written_to_any_terminal() -> None:
+    made = graph.build([dataclasses.replace(FINDING, names=("b\u00fccher.example",))]).graph
+    text = graph_files.graphml(made)
+    assert text.isascii()
+    assert "name b\u00fccher.example" in nx.read_graphml(io.BytesIO(text.encode()), force_multigraph=True)
 
 
 def test_json_can_be_read_back_whatever_names_hold(hostile: nx.MultiDiGraph) -> None:

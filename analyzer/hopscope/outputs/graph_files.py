@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def graphml(graph: nx.MultiDiGraph[str]) -> str:
-    """GraphML (read it with `networkx.read_graphml(file, force_multigraph=True)`).
+    """GraphML in ASCII (read it with `networkx.read_graphml(file, force_multigraph=True)`).
 
     Its attributes hold no lists: the graph's own (chains, campaigns) are JSON in a text.
     """
@@ -19,7 +19,9 @@ def graphml(graph: nx.MultiDiGraph[str]) -> str:
 
     flat = graph.copy()
     flat.graph = {k: json.dumps(v) if isinstance(v, list | dict) else v for k, v in graph.graph.items()}
-    return "\n".join(nx.generate_graphml(flat, named_key_ids=True)) + "\n"
+    text = "\n".join(nx.generate_graphml(flat, named_key_ids=True)) + "\n"
+    # names may hold what the terminal's encoding doesn't
+    return text.encode("ascii", "xmlcharrefreplace").decode("ascii")
 
 
 def node_link(graph: nx.MultiDiGraph[str]) -> str:
