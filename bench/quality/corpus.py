@@ -100,10 +100,19 @@ def real(root: Path = SHARED) -> list[Item]:
     manifest = root / "real/MANIFEST.tsv"
     if not manifest.is_file():
         return []
-    with LABELS.open(encoding="utf-8", newline="") as f:
-        known = {r["path"]: r for r in csv.DictReader(f, delimiter="\t")}
+    known = labels()
     with manifest.open(encoding="utf-8", newline="") as f:
         return [_real_item(r, known, root) for r in csv.DictReader(f, delimiter="\t", quoting=csv.QUOTE_NONE)]
+
+
+def labels() -> dict[str, dict[str, str]]:
+    """By path, what was looked up in captures of proxies and tunnels by hand.
+
+    `hops` (address|port, separated by blanks), `excluded` (why they don't count), and `lacks` (what would be needed
+    to tell such a hop, where it may be missed).
+    """
+    with LABELS.open(encoding="utf-8", newline="") as f:
+        return {r["path"]: r for r in csv.DictReader(f, delimiter="\t")}
 
 
 def _real_item(row: dict[str, str], known: dict[str, dict[str, str]], root: Path) -> Item:

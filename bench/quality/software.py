@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from bench.quality import judge, measures
+from bench.quality.corpus import labels
 from bench.quality.run import Outcome
 from bench.quality.words import pieces, some, table
 from hopscope.config import FusionSettings
@@ -41,6 +42,14 @@ def told(real: Sequence[Outcome]) -> Iterator[str]:
     yield ""
     yield "### Proxies and tunnels"
     yield from table(("capture", "label", "severity", "score, dB", "evidence", "packets"), rows, "lllrlr")
+    known = labels()
+    missed = [o for o in counted if not measures.found_of(o, LOW_DB)]
+    if missed:
+        yield "What those that are missed lack:"
+        yield ""
+        for o in missed:
+            yield f"- {short(o.item.name)}: {known.get(o.item.name, {}).get('lacks') or 'not known'}"
+        yield ""
     out = [o for o in real if o.item.kind in ("proxy", "tunnel") and o.item.excluded]
     if out:
         yield "Out of scope, and why:"
