@@ -149,5 +149,6 @@ def numbers(table: pa.Table, column: str) -> NDArray[np.float64]:
 
 
 def rise(x: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
-    """0 at `low` and below, 1 at `high` and above, linear in between; NaN counts as 0."""
-    return np.nan_to_num(np.clip((x - low) / (high - low), 0.0, 1.0))
+    """0 at `low` and below, 1 at `high` and above, linear in between; a step where both are one. NaN counts as 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.nan_to_num(np.clip((x - low) / (high - low), 0.0, 1.0))

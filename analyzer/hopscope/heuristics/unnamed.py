@@ -193,7 +193,7 @@ def _explained(window: Window, pairs: pa.Table, answers: pa.Table, settings: Set
         whole = valid["own"] | valid["same"] | (valid["any"] & ~asks[pair])
         hinted = np.where(np.isnan(first["any"][pair]), 0.0, settings.hint_credit)
         credit = np.where(literal[pair], 0.0, np.where(whole, 1.0, hinted))
-        early = np.clip(1.0 - (ts_us - began) / (settings.grace_s * _US), 0.0, 1.0)
+        early = np.clip(1.0 - (ts_us - began) / max(settings.grace_s * _US, 1.0), 0.0, 1.0)
         excused = np.where(literal[pair], 0.0, settings.early_credit * early)
         return np.stack([1.0 - np.maximum(credit, excused), 1.0 - credit, credit < 1.0])
 
@@ -237,9 +237,12 @@ def _weight_of_bare(rows: pa.Table, settings: Settings) -> tuple[NDArray[np.floa
         void = f"no DNS answer led to {bare_of_all:.0f} of {of_all} destinations: DNS is not seen"
     for mine, among, usual, hops in kinds:
         total, unnamed = _places(keys, mine, among)
-        rate = (unnamed + usual * settings.usual_weight) / (total + settings.usual_weight)
+        outweigh = total + settings.usual_weight
+        rate = (unnamed + usual * settings.usual_weight) / outweigh if outweigh else usual
         others, left = _others_of_client(keys, mine, among)
-        own = (left + rate * settings.client_weight) / (others + settings.client_weight)
+        outweigh_own = others + settings.client_weight
+        own = (left + rate * settings.client_weight) / np.where(outweigh_own > 0, outweigh_own, 1.0)
+        own = np.maximum(np.where(outweigh_own > 0, own, rate), 1e-9)
         weight[mine] = np.clip(10 * np.log10(hops / own), 0.0, settings.most_db)[mine]
         share[mine] = unnamed / total if total else 0.0
     return np.zeros(n) if void else weight, share, void

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from hopscope.heuristics.base import EVIDENCE
-from hopscope.heuristics.evidence import evidence
+from hopscope.heuristics.evidence import evidence, rise
 
 
 def test_what_weighs_nothing_or_no_number_is_no_evidence() -> None:
@@ -17,3 +17,7 @@ def test_what_weighs_nothing_or_no_number_is_no_evidence() -> None:
         "server": ["192.0.2.1", "192.0.2.4"],
         "decibans": [3.0, -2.0],
     }
+
+
+def test_a_rise_of_no_width_is_a_step() -> None:
+    assert rise(np.array([0.4, 0.5, 0.6, np.nan]), 0.5, 0.5).tolist() == [0.0, 0.0, 1.0, 0.0]

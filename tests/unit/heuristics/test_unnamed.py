@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -39,6 +40,16 @@ def test_void_where_dns_is_not_seen(bare: int, named: int, void: bool) -> None:
     assert (rows[0]["server"] is None) is void
     if void:
         assert "DNS is not seen" in rows[0]["void"]
+
+
+@pytest.mark.parametrize(
+    "none", [("usual_weight",), ("client_weight",), ("usual_weight", "client_weight"), ("grace_s",)]
+)
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_settings_may_be_nothing(none: tuple[str, ...]) -> None:
+    settings = dataclasses.replace(HEURISTIC.defaults, **dict.fromkeys(none, 0.0))
+    window = make_window(pairs=[{}], names=[{"address": "192.0.2.1", "client": "10.0.0.77"}])
+    assert all(0 < row["decibans"] <= settings.most_db for row in HEURISTIC.weigh(window, settings).to_pylist())
 
 
 def test_void_where_the_vantage_says_so() -> None:
