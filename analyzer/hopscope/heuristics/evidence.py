@@ -144,8 +144,9 @@ def void_for_all(reason: str, facts: tuple[Fact, ...]) -> pa.Table:
 
 
 def numbers(table: pa.Table, column: str) -> NDArray[np.float64]:
-    """A column as float64, null as NaN."""
-    return np.asarray(table[column].cast(pa.float64()).fill_null(np.nan).to_numpy(zero_copy_only=False), np.float64)
+    """A column as float64, null as NaN. Integers that floats don't hold, such as sums of forged counts, are rounded."""
+    floats = table[column].cast(pa.float64(), safe=False)
+    return np.asarray(floats.fill_null(np.nan).to_numpy(zero_copy_only=False), np.float64)
 
 
 def rise(x: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from hopscope.heuristics.base import EVIDENCE
-from hopscope.heuristics.evidence import evidence, rise
+from hopscope.heuristics.evidence import evidence, numbers, rise
 
 
 def test_what_weighs_nothing_or_no_number_is_no_evidence() -> None:
@@ -21,3 +21,7 @@ def test_what_weighs_nothing_or_no_number_is_no_evidence() -> None:
 
 def test_a_rise_of_no_width_is_a_step() -> None:
     assert rise(np.array([0.4, 0.5, 0.6, np.nan]), 0.5, 0.5).tolist() == [0.0, 0.0, 1.0, 0.0]
+
+
+def test_numbers_beyond_exact_floats_are_rounded() -> None:
+    assert numbers(pa.table({"sum": [(1 << 61) + 1, None]}), "sum").tolist()[0] == float(1 << 61)
