@@ -149,16 +149,20 @@ def distances(
     a request that follows another closely is answered early. Steady late answers tell it where there is no
     TLS; where the hop ends TLS each may have waited for dials, once or thrice the distance, and it is NaN.
     """
-    counts, least, tls = m.counts, m.least, m.counts["hello"] > 0
+    counts, least = m.counts, m.least
+    told = np.array([p not in LATE for p in pattern], bool)
+    # TLS that is answered near says nothing of where other connections of the pair go
+    below = np.array(["TLS" in p or p == "hellos only" for p in pattern], bool)
+    beside = told & ~below & (m.gaps["hello"] < m.gaps["first"] / 4)
+    tls = (counts["hello"] > 0) & ~beside
     first = np.where(tls, m.gaps["hello"], m.gaps["first"])
     half = np.where(tls, least["hello"], least["first"]) / 2
     firsts = np.where(tls, counts["hello"], counts["first"])
     small = (m.own <= ROUGH * m.gaps["reply"] + 1.0) | (m.gaps["reply"] <= least["finished"])
     usable = (m.replies >= min_samples) & small
     replies = np.where(usable, m.gaps["reply"], np.nan)
-    told = np.array([p not in LATE for p in pattern], bool)
     dialled = np.where(np.array([p.startswith("dialled") for p in pattern], bool), half, np.nan)
-    finished, known = least["finished"], np.isfinite(least["finished"])
+    finished, known = least["finished"], np.isfinite(least["finished"]) & ~beside
     close = np.where(m.gaps["close"] >= close_low * first / 2, least["close"], np.nan)
     # one Finished against many replies of the same session: replies, unless they think; then what is least
     agrees = replies <= (1 + steady) * finished

@@ -297,3 +297,12 @@ def test_floor_is_a_setting() -> None:
 def test_sentence_tells_both_distances() -> None:
     row = one([{"hello_rtt": 0.270, "finished_rtt": 0.135} for _ in range(5)])
     assert HEURISTIC.sentence(row) == ("the address answers from 20 ms away, what it relays to answers from 155 ms")
+
+
+def test_a_near_tls_handshake_beside_them_does_not_hide_how_far_first_answers_come_from() -> None:
+    far = {"tcp_rtt": 0.02, "first_reply": 0.32, "reply_p10": 0.17, "replies": 5, "pause": 0.001, "service": None}
+    near = {"tcp_rtt": 0.02, "hello_rtt": 0.022, "finished_rtt": 0.021, "first_reply": 0.022, "service": "ssl"}
+    samples = [{**far, "uid": f"F{i}", "hash": i} for i in range(6)] + [{**near, "uid": "N", "hash": 99}]
+    window = make_window(pairs=[{}], samples=samples, floors=[{"value_us": 20_000}])
+    (row,) = HEURISTIC.weigh(window, HEURISTIC.defaults).to_pylist()
+    assert (row["pattern"], row["distance_ms"]) == ("dialled on accept", 150.0)
