@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page and its figures, made of pcaps/ alone."""
     out = tmp_path_factory.mktemp("quality")
-    command = [sys.executable, "-m", "bench.quality", "--out", out, "--shared", out / "none", "--processes", "1", "--only", "lab"]
+    command = [sys.executable, "-m", "bench.quality", "--out", out, "--shared", out / "none", "--only", "lab"]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     return out
 
