@@ -30,7 +30,7 @@ class Settings:
     """[heuristics.community]"""
 
     few: int = setting(2, "clients", "hosts of ours that may use a destination before it counts as known here")
-    min_peers: int = setting(3, "hosts", "members of a community below which leaving it means nothing")
+    min_peers: int = setting(3, "hosts", "peers in a host's community below which leaving it means nothing")
     hop_alone_rate: float = setting(0.9, "fraction", "hops that none of the host's peers uses")
     usual_alone_rate: float = setting(0.85, "fraction", "ordinary destinations that none of the host's peers uses")
     usual_weight: float = setting(100.0, "destinations", "destinations of the host that outweigh it")

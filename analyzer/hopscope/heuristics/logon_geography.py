@@ -157,7 +157,9 @@ def _logons(window: Window, settings: Settings) -> list[dict[str, Any]]:
     software = banners.group_by("pair").agg(software=banners.value.min())
     rows = join(each.filter(ssh | rdp).inner_join(inbound, "pair"), software).to_pyarrow().to_pylist()
     order = ("sensor", "host", "service", "software", "ts_us", "source", "uid")
-    out = [{**r, "host": r["server"], "source": r["client"], "service": r["kind"]} for r in rows]
+    # SSH whose client named no software (a conn.log alone) could be anybody's
+    told = (r for r in rows if r["kind"] == "rdp" or r["software"] is not None)
+    out = [{**r, "host": r["server"], "source": r["client"], "service": r["kind"]} for r in told]
     return sorted(out, key=lambda r: tuple((r[k] is not None, r[k]) for k in order))
 
 

@@ -278,20 +278,26 @@ def _named(
     known = {r["name"]: r for r in services.to_pylist() if r["category"] != "literal"}
     of_services = names.filter(pc.is_in(names["name"], value_set=pa.array(sorted(known), pa.string())))
     by_answer: dict[tuple[str, str, str], str] = {}
-    # few rows: only answers with names of such services, here and below
+    # few rows: only answers with names of such services, and pairs that asked for one or use such an answer
     for r in of_services.sort_by([("name", "descending")]).to_pylist():
         by_answer[(r["sensor"], r["client"], r["server"])] = r["name"]
-    # a name that DNS led by counts where the asked one is none, or one that no DNS led by: a cover
-    columns = (rows[c].to_pylist() if known else [] for c in ("sensor", "client", "server", "name", "led"))
-    used = [
-        asked if asked in known else None if led else by_answer.get((sensor, client, server))
-        for sensor, client, server, asked, led in zip(*columns, strict=True)
-    ] or [None] * rows.num_rows
-    whose = [known[n] if n else None for n in used]
+    asks = pc.is_in(rows["name"], value_set=pa.array(sorted(known), pa.string()))
+    uses = pc.is_in(rows["server"], value_set=pa.array(sorted({k[2] for k in by_answer}), pa.string()))
+    at = np.flatnonzero(pc.or_(asks, uses).to_numpy(zero_copy_only=False))
     text = {"tunnel": "a tunnel service", "dyndns": "dynamic DNS", "device": "dynamic DNS for devices"}
-    told = [f"{w['operator']}, {text[w['category']]}" if w else None for w in whose]
+    used, told = np.full(rows.num_rows, None, object), np.full(rows.num_rows, None, object)
+    decibans = np.zeros(rows.num_rows)
+    few = rows.select(["sensor", "client", "server", "name", "led"]).take(pa.array(at)).to_pylist()
+    for i, r in zip(at, few, strict=True):
+        # a name that DNS led by counts where the asked one is none, or one that no DNS led by: a cover
+        answered = None if r["led"] else by_answer.get((r["sensor"], r["client"], r["server"]))
+        name = r["name"] if r["name"] in known else answered
+        if name is not None:
+            service = known[name]
+            used[i], decibans[i] = name, weights[service["category"]]
+            told[i] = f"{service['operator']}, {text[service['category']]}"
     table = pa.table({"service_name": pa.array(used, pa.string()), "service": pa.array(told, pa.string())})
-    return table, np.array([weights[w["category"]] if w else 0.0 for w in whose], np.float64)
+    return table, decibans
 
 
 HEURISTIC = Unnamed()

@@ -205,3 +205,7 @@ def test_the_great_circle() -> None:
     assert distance_km(north, south) == pytest.approx(math.pi * EARTH_KM)
     assert distance_km(Place(0, 179.5, 0, None), Place(0, -179.5, 0, None)) == pytest.approx(111.2, abs=0.1)
     assert distance_km(north, north) == 0
+
+
+def test_ssh_of_unknown_software_could_be_anybodys(database: str) -> None:
+    assert weigh(database, logon(BERLIN, 0, software=None), logon(TOKYO, 90, software=None)) == []
