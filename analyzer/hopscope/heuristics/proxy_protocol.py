@@ -29,6 +29,7 @@ EXPECTED: dict[int, frozenset[str]] = {
     8080: frozenset({"http", "ssl"}),
     8443: frozenset({"ssl", "http"}),
 }
+_SERVICE = ("sensor", "server", "port")
 _SESSION = (pa.int64(), pa.float64(), pa.float64())  # types of the facts that tell of an SSH session
 PROXY = {"socks4": "SOCKS4", "socks5": "SOCKS5", "http-connect": "HTTP CONNECT"}
 
@@ -70,7 +71,8 @@ class ProxyProtocol:
     (`[vantage] own_proxies`) are no hops. Much weaker: another protocol than TLS on 443, no SSH on 22.
 
     Formula: `accepted_db` for a pair with a granted request, `asked_db` with a request only; `misfit_db`
-    where at least `misfit_share` of the answered connections don't speak what their port is for, and
+    where at least `misfit_share` of the answered connections, of the pair and of all who use the service, don't
+    speak what their port is for, and
     `no_host_db` where a client names its program in HTTP but never the host it asks (the stronger of both).
     `forward_db`, beside a misfit's, where an SSH session has at least `forward_exchanges` replies and carries,
     after `forward_opening` bytes each way, at least `forward_less` per exchange in the lesser direction and
@@ -154,8 +156,9 @@ def _spoken(window: Window, settings: Settings) -> pa.Table:
     answered = answered.filter(answered.resp_bytes > 0)
     bare = (answered.service == "http") & answered.name.isnull()
     heard = answered.filter(answered.port.isin(list(EXPECTED)) | bare)
-    heard = heard.group_by("pair", "port", "service", unnamed=heard.name.isnull()).agg(n=heard.count()).to_pyarrow()
-    told = (_misfits(heard), _forwarding(answered, settings), _without_host(window, heard))
+    keys = ("pair", "sensor", "server", "port", "service")
+    heard = heard.group_by(*keys, unnamed=heard.name.isnull()).agg(n=heard.count()).to_pyarrow()
+    told = (_misfits(heard, settings), _forwarding(answered, settings), _without_host(window, heard))
     table = rows_of(
         outbound(window), pc.unique(pa.chunked_array([c for t in told for c in t["pair"].chunks], pa.int64()))
     )
@@ -187,8 +190,11 @@ def _spoken(window: Window, settings: Settings) -> pa.Table:
     return evidence(table, decibans, threshold, FACTS, values, answered)
 
 
-def _misfits(heard: pa.Table) -> pa.Table:
-    """Pairs that speak what their port isn't for: connections `answered`, of those misfits (`asked`), `protocol`."""
+def _misfits(heard: pa.Table, settings: Settings) -> pa.Table:
+    """Pairs that speak what their port isn't for: connections `answered`, of those misfits (`asked`), `protocol`.
+
+    Of services of which that is true over all clients: where others speak as they should, a hello was lost.
+    """
     ports = pa.array(list(EXPECTED), pa.int32())
     heard = heard.filter(pc.is_in(heard["port"], value_set=ports))
     spoken = heard["service"].fill_null("an unknown protocol")
@@ -197,6 +203,10 @@ def _misfits(heard: pa.Table) -> pa.Table:
     known = pa.Table.from_pylist(odd, schema=heard.select(["port", "spoken"]).schema)  # a handful
     misfit = partners(heard, known, ("port", "spoken")).is_valid()
     heard = heard.append_column("odd", pc.if_else(misfit, heard["n"], 0))
+    services = heard.group_by(list(_SERVICE)).aggregate([("n", "sum"), ("odd", "sum")])
+    share = pc.divide(pc.cast(services["odd_sum"], pa.float64()), services["n_sum"])
+    services = services.filter(pc.greater_equal(share, settings.misfit_share))
+    heard = heard.filter(partners(heard, services, _SERVICE).is_valid())
     tally = heard.group_by("pair").aggregate([("n", "sum"), ("odd", "sum"), ("spoken", "max")])
     tally = tally.rename_columns(["pair", "answered", "asked", "protocol"])
     return tally.filter(pc.greater(tally["asked"], 0))

@@ -148,3 +148,14 @@ class TestHttpWithoutAHost:
 
     def test_where_headers_were_not_seen_nothing_is_known(self) -> None:
         assert weigh(pairs=[{"port": 80}], samples=self.CALLS()) == []
+
+
+def test_a_service_that_speaks_as_it_should_to_others_only_lost_a_hello() -> None:
+    pairs = [{"client": f"10.0.0.{i}"} for i in range(5)]
+    samples = [
+        {**p, "uid": f"C{i}", "hash": i, "service": "ssl" if i else None, "orig_bytes": 9, "resp_bytes": 9}
+        for i, p in enumerate(pairs)
+    ]
+    assert weigh(pairs=pairs, samples=samples) == []
+    (row,) = weigh(pairs=pairs[:1], samples=samples[:1])
+    assert row["protocol"] == "an unknown protocol on port 443"
