@@ -72,8 +72,8 @@ class ProxyProtocol:
 
     Formula: `accepted_db` for a pair with a granted request, `asked_db` with a request only; `misfit_db`
     where at least `misfit_share` of the answered connections, of the pair and of all who use the service, don't
-    speak what their port is for, and
-    `no_host_db` where a client names its program in HTTP but never the host it asks (the stronger of both).
+    speak what their port is for, and `no_host_db` where a client names its program in HTTP but never the host
+    it asks (the stronger of both).
     `forward_db`, beside a misfit's, where an SSH session has at least `forward_exchanges` replies and carries,
     after `forward_opening` bytes each way, at least `forward_less` per exchange in the lesser direction and
     `forward_more` to `forward_most` in the greater: whole requests and answers, as `ssh -D`, `-L` and `-R` carry
