@@ -61,6 +61,17 @@ class TestContract:
         assert isinstance(tables[0], pa.Table)
         assert tables[0].to_pylist() == tables[1].to_pylist()
 
+    def test_rows_in_any_order_and_fields_that_a_conn_log_lacks(self, name: str) -> None:
+        heuristic = heuristics.registry()[name]
+        calls = [c for i in range(4) for c in starts([3.0 * k + i for k in range(25)], server=f"203.0.113.{i}")]
+        samples = [{k: c[k] for k in ("server", "ts_us", "uid")} | {"hash": i} for i, c in enumerate(calls)]
+        legs = [{"uid": f"L{i}", "role": role, "on_starts": None} for i, role in enumerate(("accept", "connect"))]
+        tables = [
+            heuristic.weigh(make_window(starts=s, samples=r, legs=g), heuristic.defaults).to_pylist()
+            for s, r, g in ((calls, samples, legs), (calls[::-1], samples[::-1], legs[::-1]))
+        ]
+        assert tables[0] == tables[1]
+
     def test_it_needs_fields_that_exist(self, name: str) -> None:
         for group in heuristics.registry()[name].needs:
             assert group
