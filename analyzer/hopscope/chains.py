@@ -14,7 +14,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from hopscope.findings import Finding
+from hopscope.findings import Finding, endpoint
 
 HOPS = 5  # hops of one chain that are followed
 CHAINS = 500  # chains that are told of one run
@@ -86,7 +86,7 @@ def place(finding: Finding) -> str:
     """The hop: address and port, or what the finding is about when it is no single port."""
     if finding.entity.kind != "service" or finding.port is None:
         return finding.entity.value
-    return f"[{finding.hop}]:{finding.port}" if ":" in finding.hop else f"{finding.hop}:{finding.port}"
+    return endpoint(finding.hop, finding.port)
 
 
 def links(findings: Sequence[Finding]) -> list[Link]:

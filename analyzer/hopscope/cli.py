@@ -54,17 +54,14 @@ def hunt(
     INPUT is a capture (pcap or pcapng), a log of Zeek's (TSV or JSON), a directory of either, a pattern in
     quotes, or - for a capture on standard input; plain, gzip or zstd. All are weighed together.
     """
-    from hopscope import hunting, store, terminal
+    from hopscope import hunting, store
 
     options.check_input(captures)
     config = hunting.settings(config_file, local_nets)
     keep = options.keeping(store_file)
     if out is not None:
         options.check_output(Path(out))
-    if sys.stderr.isatty() and hunting.will_compile(sensor):
-        terminal.say("compiling the sensor, once for each version; this takes up to a minute")
-    with terminal.progress() as progress:
-        found = hunting.hunt(captures, config=config, sensor=sensor, progress=progress)
+    found = options.hunted(captures, config, sensor)
     if keep is not None:
         store.save(keep, found)
     shown = found.at_least(severity)

@@ -9,7 +9,7 @@ from typing import Any
 
 from hopscope import packets
 from hopscope.errors import InputError, UsageError
-from hopscope.findings import Finding
+from hopscope.findings import Finding, endpoint
 from hopscope.outputs import words
 from hopscope.outputs.page import Row
 from hopscope.packets import Packet
@@ -151,5 +151,5 @@ def _named(e: Exchange) -> str:
 
 
 def _ends(c: Mapping[str, Any]) -> str:
-    orig = words.endpoint(str(c.get("orig_h")), c.get("orig_p"))
-    return f"{orig} -> {words.endpoint(str(c.get('resp_h')), c.get('resp_p'))}"
+    orig = endpoint(str(c.get("orig_h")), c.get("orig_p"))
+    return f"{orig} -> {endpoint(str(c.get('resp_h')), c.get('resp_p'))}"

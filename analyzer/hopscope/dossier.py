@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from hopscope import __version__, chains, fusion
 from hopscope.config import Config, FusionSettings
-from hopscope.findings import Entity, Evidence, FarEnd, Finding, finding_id
+from hopscope.findings import Entity, Evidence, FarEnd, Finding, endpoint, finding_id
 from hopscope.fusion import Scored
 from hopscope.heuristics import registry
 from hopscope.heuristics.base import EVIDENCE, Window
@@ -93,7 +93,7 @@ def _finding(
     tunnel = any(scored.scaled[n] > 0 for n in TUNNELS & rows.keys())
     told = [u for e in evidence for u in e.uids if u in connections]
     clients = sorted({e.client for e in evidence if e.client and e.decibans > 0} | {p["client"] for p in pairs})
-    value = f"{_place(server, port)}/{proto}" if scored.entity.kind == "service" else scored.entity.value
+    value = f"{endpoint(server, port)}/{proto}" if scored.entity.kind == "service" else scored.entity.value
     shown = Entity(scored.entity.kind, value)
     return Finding(
         id=finding_id(scored.entity, scored.sensor),
@@ -164,7 +164,7 @@ def _evidence(name: str, row: Mapping[str, Any], scored: Scored, settings: Fusio
 def _far_end(rows: Mapping[str, dict[str, Any]]) -> FarEnd:
     """What the evidence knows of what stands behind the hop."""
     gap, relay, proxy = rows.get("path_gap"), rows.get("relay_pattern"), rows.get("proxy_protocol")
-    seen = _place(relay["far_peer"], relay["far_port"]) if relay and relay.get("far_peer") else None
+    seen = endpoint(relay["far_peer"], relay["far_port"]) if relay and relay.get("far_peer") else None
     asked = proxy["targets"][0] if proxy and proxy["targets"] else None
     leak = rows.get("leaked_far_end")
     leaked = leak["far_ends"][0] if leak and leak["far_ends"] else None
@@ -229,10 +229,6 @@ def _connections(window: Window, uids: Sequence[str]) -> dict[str, dict[str, Any
 def _total(one: int | None, more: int | None) -> int | None:
     """The sum of what is known."""
     return None if one is None and more is None else (one or 0) + (more or 0)
-
-
-def _place(address: str, port: int | None) -> str:
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def _moment(us: int) -> str:

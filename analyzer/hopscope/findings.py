@@ -101,6 +101,13 @@ class Finding:
             raise ValueError(f"not a finding: {e}") from e
 
 
+def endpoint(address: str, port: int | None) -> str:
+    """`192.0.2.1:443`, `[2001:db8::1]:443`, or the address alone."""
+    if port is None:
+        return address
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
 def finding_id(entity: Entity, scope: str) -> str:
     """A stable id: the same entity in the same scope (the sensor) has the same id in every run."""
     digest = hashlib.blake2b(f"{scope}\x00{entity.kind}\x00{entity.value}".encode(), digest_size=5).hexdigest()

@@ -45,10 +45,7 @@ def graph(
     config = hunting.settings(config_file, local_nets)
     if out is not None:
         options.check_output(Path(out))
-    if sys.stderr.isatty() and hunting.will_compile(sensor):
-        terminal.say("compiling the sensor, once for each version; this takes up to a minute")
-    with terminal.progress() as progress:
-        found = hunting.hunt(captures, config=config, sensor=sensor, progress=progress)
+    found = options.hunted(captures, config, sensor)
     made = graphs.build(found.at_least(severity))
     for problem in found.input.problems or []:
         terminal.say(problem)

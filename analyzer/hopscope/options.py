@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from hopscope.errors import UsageError
+
+if TYPE_CHECKING:
+    from hopscope.config import Config
+    from hopscope.hunting import Findings
 
 NOTHING, FOUND, USAGE, INPUT = 0, 1, 2, 3
 CRASHED = 70  # sysexits.h EX_SOFTWARE: a fault of hopscope's must look neither like findings nor like none
@@ -70,6 +75,16 @@ def keeping(named: str | None) -> Path | None:
         terminal.say(f"findings won't be kept: {e}")
         return None
     return path
+
+
+def hunted(captures: tuple[str, ...], config: Config, sensor: str) -> Findings:
+    """A hunt as the commands do it: a terminal is told when the sensor must be compiled first, and how far it is."""
+    from hopscope import hunting, terminal
+
+    if sys.stderr.isatty() and hunting.will_compile(sensor):
+        terminal.say("compiling the sensor, once for each version; this takes up to a minute")
+    with terminal.progress() as progress:
+        return hunting.hunt(captures, config=config, sensor=sensor, progress=progress)
 
 
 def check_input(captures: tuple[str, ...]) -> None:

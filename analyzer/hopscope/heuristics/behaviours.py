@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from hopscope.heuristics.base import Window
 from hopscope.heuristics.evidence import join, numbers, outbound
-from hopscope.heuristics.segments import Flags, Floats, Ints, group_ids, key_ids
+from hopscope.heuristics.segments import Flags, Floats, Ints, distinct, group_ids, key_ids
 from hopscope.summaries.condense import PASSES_ON
 from hopscope.summaries.schema import KEY
 
@@ -47,7 +47,7 @@ def gather(window: Window, fewest: int, reply_ratio: float, request_ratio: float
     kind = _alike(kind, numbers(pairs, "reply"), reply_ratio)
     kind = _alike(kind, numbers(pairs, "request"), request_ratio)
     calls = np.bincount(kind, weights=numbers(pairs, "calls"))
-    several = np.bincount(np.unique(np.stack([kind, destination]), axis=1)[0], minlength=len(calls)) > 1
+    several = distinct(kind, destination, len(calls)) > 1
     chosen = np.flatnonzero(((calls >= fewest) & several)[kind]) if len(kind) else np.zeros(0, np.int64)
     pairs = pairs.take(pa.array(chosen))
     wanted = ibis.memtable(pa.table({"pair": pairs["pair"], "place": np.arange(len(chosen))}))

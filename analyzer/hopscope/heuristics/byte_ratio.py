@@ -12,7 +12,7 @@ import pyarrow as pa
 from hopscope.config import setting
 from hopscope.heuristics.base import Fact, Window
 from hopscope.heuristics.evidence import evidence, numbers, outbound, rise, void_for_all
-from hopscope.heuristics.segments import Floats, Ints, key_ids, quantiles
+from hopscope.heuristics.segments import Floats, Ints, key_ids, median_mad_of
 from hopscope.summaries.schema import KEY
 
 SPANS = {"3 hours": 3, "a day": 24, "a week": 168}  # what a host's own past is taken over, in hours
@@ -162,14 +162,9 @@ def _past(window: Window, rows: pa.Table, settings: Settings) -> dict[str, tuple
 
 def _robust(values: Floats, group: Ints, groups: int, least: int) -> tuple[Floats, Floats]:
     """Median and deviation of each group; NaN for those of fewer than `least` values."""
-    order = np.argsort(group, kind="stable")
-    sizes = np.bincount(group, minlength=groups)
-    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    middle = quantiles(values[order], offsets, (0.5,))[0]
-    off = np.abs(values[order] - np.repeat(middle, sizes))
-    deviation = CONSISTENT * quantiles(off, offsets, (0.5,))[0]
-    few = sizes < least
-    return np.where(few, np.nan, middle), np.where(few, np.nan, deviation)
+    middle, off = median_mad_of(values, group, groups)
+    few = np.bincount(group, minlength=groups) < least
+    return np.where(few, np.nan, middle), np.where(few, np.nan, CONSISTENT * off)
 
 
 HEURISTIC = ByteRatio()

@@ -12,7 +12,7 @@ import pyarrow as pa
 from hopscope.config import setting
 from hopscope.heuristics.base import Fact, Window
 from hopscope.heuristics.call_starts import SCOPES, Starts, gather
-from hopscope.heuristics.evidence import WITNESSES, evidence, rise
+from hopscope.heuristics.evidence import WITNESSES, evidence, lists_of, rise
 from hopscope.heuristics.regularity import Rhythm, Stretches, best, collapse, measure, stretches
 from hopscope.heuristics.segments import Flags, Floats, Ints, group_ids, key_ids, offsets_of, spans
 
@@ -236,7 +236,7 @@ def _judge(
     table = starts.pairs.select(keys).take(pa.array(starts.pair[at[first]]))
     few = np.minimum(count, WITNESSES)
     uids = starts.uids.take(pa.array(at[spans(first, few)]))
-    lists = pa.ListArray.from_arrays(pa.array(np.concatenate([[0], np.cumsum(few)]), pa.int32()), uids)
+    lists = lists_of(uids, few)
     for name, column in {**facts, "uids": lists}.items():
         table = table.append_column(name, column if isinstance(column, pa.Array) else pa.array(column))
     some = np.zeros(len(offsets) - 1, bool)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hopscope.heuristics.leg_matching import Legs
-from hopscope.heuristics.segments import Flags, Floats, Ints, quantiles, spans
+from hopscope.heuristics.segments import Flags, Floats, Ints, distinct, offsets_from, quantiles, spans
 
 CAUSES = 8  # ON starts looked at before each of another leg: a relay passes on within milliseconds
 SHIFTS = (-7_900_000, -4_300_000, -2_900_000, 1_700_000, 3_700_000, 6_100_000)  # µs; no multiples of one another
@@ -126,7 +126,7 @@ def coincide(near: Legs, far: Legs, near_ons: Ons, far_ons: Ons, rule: Rule) -> 
     kept = good[pair]
     pair, near_leg, far_leg = (np.cumsum(good) - 1)[pair[kept]], near_leg[kept], far_leg[kept]
     legs = np.unique(np.stack([pair, near_leg, far_leg]), axis=1)
-    offsets = np.concatenate([[0], np.cumsum(np.bincount(legs[0], minlength=int(good.sum())))]).astype(np.int64)
+    offsets = offsets_from(np.bincount(legs[0], minlength=int(good.sum())))
     hosts = 1 + int(max(near.host.max(), far.host.max()))
     compared = _groups(near, near_ons, hosts) * _groups(far, far_ons, hosts)
     host = np.zeros(1 + int(near.group.max()), np.int64)
@@ -148,8 +148,7 @@ def _able(legs: Legs, ons: Ons, few: int) -> Ons:
 
 def _groups(legs: Legs, ons: Ons, hosts: int) -> Ints:
     """How many groups with ON starts each host has."""
-    host, _ = np.unique(np.stack([legs.host[ons.leg], legs.group[ons.leg]]), axis=1)
-    return np.bincount(host, minlength=hosts)
+    return distinct(legs.host[ons.leg], legs.group[ons.leg], hosts)
 
 
 def _stream(legs: Legs, ons: Ons, origin: int, width: int) -> _Stream:
@@ -208,14 +207,14 @@ def _direction(
     hit, other, lag = look(0)
     by_chance = sum(look(shift)[0].astype(np.int64) for shift in SHIFTS)
     hits = np.bincount(pair[hit], minlength=len(n))
-    ends = np.concatenate([[0], np.cumsum(hits)])
+    ends = offsets_from(hits)
     usual = rule.delta_us
     odd = np.zeros(len(n), np.int64)
     gap = np.diff(time[hit], prepend=0).astype(np.float64)
     inner = np.ones(len(gap), bool)
     inner[ends[:-1][hits > 0]] = False
     sizes = np.maximum(hits - 1, 0)
-    median = quantiles(gap[inner], np.concatenate([[0], np.cumsum(sizes)]), (0.5,))[0]
+    median = quantiles(gap[inner], offsets_from(sizes), (0.5,))[0]
     unusual = np.abs(gap - median[pair[hit]]) > usual
     unusual[~inner] = True  # the first one counts
     odd += np.bincount(pair[hit][unusual], minlength=len(n))

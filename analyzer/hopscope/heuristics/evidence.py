@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from hopscope.heuristics.base import EVIDENCE, MULTICAST, Fact, Window
-from hopscope.heuristics.segments import key_ids, spans
+from hopscope.heuristics.segments import Ints, key_ids, offsets_from, spans
 from hopscope.summaries.schema import KEY, PAIR, TABLES
 
 WITNESSES = 10  # uids named with a piece of evidence
@@ -95,11 +95,14 @@ def witnesses(table: ir.Table, pairs: pa.ChunkedArray) -> pa.Array:
     rows = seen.to_pyarrow().sort_by([("pair", "ascending"), ("uid", "ascending")])
     known, first, count = np.unique(rows["pair"].to_numpy(), return_index=True, return_counts=True)
     count = np.minimum(count, WITNESSES)
-    offsets = pa.array(np.concatenate([[0], np.cumsum(count)]), pa.int32())
-    uids = rows["uid"].combine_chunks().take(pa.array(spans(first, count)))
-    lists = pa.ListArray.from_arrays(offsets, uids)
+    lists = lists_of(rows["uid"].combine_chunks().take(pa.array(spans(first, count))), count)
     at = pc.index_in(pairs, value_set=pa.array(known))
     return pc.coalesce(lists.take(at), pa.scalar([], pa.list_(pa.string())))
+
+
+def lists_of(values: pa.Array, sizes: Ints) -> pa.ListArray:
+    """The values as lists of these sizes, end to end."""
+    return pa.ListArray.from_arrays(pa.array(offsets_from(sizes), pa.int32()), values)
 
 
 def evidence(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hopscope.config import setting
 from hopscope.heuristics.base import Fact, Window
-from hopscope.heuristics.evidence import evidence, rise, void_for_all
+from hopscope.heuristics.evidence import evidence, partners, rise, void_for_all
 from hopscope.heuristics.gap_measures import LATE, STEADY_LATE, Column, Flags, Measured, distances, measure, own_devices
 
 NAMED = 5  # clients named in a void
@@ -265,10 +265,8 @@ def judge(m: Measured, s: Settings) -> tuple[Column, NDArray[np.object_]]:
 
 def _of(rows: pa.Table, ours: pa.Table) -> Flags:
     """Which rows are of those clients."""
-    met = set(zip(ours["sensor"].to_pylist(), ours["client"].to_pylist(), strict=True))  # a handful of clients
-    if not met:
-        return np.zeros(rows.num_rows, bool)
-    return np.array([k in met for k in zip(rows["sensor"].to_pylist(), rows["client"].to_pylist(), strict=True)], bool)
+    out: Flags = partners(rows, ours, ("sensor", "client")).is_valid().to_numpy(zero_copy_only=False)
+    return out
 
 
 def _void(ours: pa.Table) -> pa.Table:

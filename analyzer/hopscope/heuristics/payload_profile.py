@@ -13,7 +13,7 @@ import pyarrow as pa
 from hopscope.config import setting
 from hopscope.heuristics.base import Fact, Window
 from hopscope.heuristics.call_starts import Starts, gather
-from hopscope.heuristics.evidence import WITNESSES, evidence, numbers, outbound, partners, rise
+from hopscope.heuristics.evidence import WITNESSES, evidence, lists_of, numbers, outbound, partners, rise
 from hopscope.heuristics.segments import (
     Flags,
     Floats,
@@ -21,8 +21,8 @@ from hopscope.heuristics.segments import (
     differing,
     group_ids,
     key_ids,
+    median_mad_of,
     offsets_of,
-    quantiles,
     spans,
 )
 from hopscope.summaries.condense import PASSES_ON
@@ -220,15 +220,10 @@ def _reply_times(window: Window, starts: Starts) -> dict[str, tuple[Floats, Floa
     place, values = times["place"].to_numpy(), numbers(times, "reply_p10")
     out = {}
     for scope in DESTINATION:
-        group = starts.groups[scope][place]
-        order = np.argsort(group, kind="stable")
-        sizes = np.bincount(group, minlength=int(starts.groups[scope].max(initial=-1)) + 1)
-        offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-        median = quantiles(values[order], offsets, (0.5,))[0]
-        off = np.abs(values[order] - np.repeat(median, sizes))
+        groups = starts.groups[scope]
+        median, off = median_mad_of(values, groups[place], int(groups.max(initial=-1)) + 1)
         with np.errstate(invalid="ignore", divide="ignore"):
-            spread = np.where(median > 0, quantiles(off, offsets, (0.5,))[0] / median, np.nan)
-        out[scope] = median, spread
+            out[scope] = median, np.where(median > 0, off / median, np.nan)
     return out
 
 
@@ -247,7 +242,7 @@ def _told(
     few = np.minimum(np.diff(first), WITNESSES)
     table = starts.pairs.select(list(KEYS[scope])).take(pa.array(starts.pair[at[first[:-1]]]))
     uids = starts.uids.take(pa.array(at[spans(first[:-1], few)]))
-    lists = pa.ListArray.from_arrays(pa.array(np.concatenate([[0], np.cumsum(few)]), pa.int32()), uids)
+    lists = lists_of(uids, few)
     values = {k: pa.array(v[one], from_pandas=True) for k, v in facts.items()}
     threshold = f"payload_profile.alike_low = {settings.alike_low:g} of the answers"
     return evidence(table.append_column("uids", lists), decibans[one], threshold, FACTS, values)

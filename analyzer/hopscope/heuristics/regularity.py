@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hopscope.heuristics.segments import Flags, Floats, Ints, means, quantiles, spans
+from hopscope.heuristics.segments import Flags, Floats, Ints, means, median_mad, offsets_from, quantiles, spans
 
 NEIGHBOURS = 7  # intervals on each side that say what is usual at a place
 BEAT_TOLERANCE = 0.25  # of the median interval; calls at random hit a beat three times in ten
@@ -116,7 +116,7 @@ def stretches(calls: Calls, fewest: int, pause_factor: float, change_factor: flo
 def measure(s: Stretches, calls: Calls, sizes: Floats, open_us: Floats) -> Rhythm:
     """The statistics of each stretch. `sizes` are the rows' bytes, `open_us` how long they last, NaN where unknown."""
     x, n = calls.intervals[spans(s.first_interval, s.intervals)], s.intervals
-    offsets = np.concatenate([[0], np.cumsum(n)])
+    offsets = offsets_from(n)
     q1, median, q3 = quantiles(x, offsets, (0.25, 0.5, 0.75))
     middle = np.repeat(median, n)
     off = np.abs(x - middle)
@@ -151,7 +151,7 @@ def best(s: Stretches, decibans: Floats) -> Ints:
 def _over_chance(intervals: Floats, first: Ints, n: Ints, choice: Ints) -> Floats:
     """Decibans by which each stretch, out of `choice` intervals, is likelier from a jittered clock than by chance."""
     x = intervals[spans(first, n)]
-    offsets = np.concatenate([[0], np.cumsum(n)])
+    offsets = offsets_from(n)
     median = quantiles(x, offsets, (0.5,))[0]
     off = means(np.abs(x - np.repeat(median, n)), offsets)
     ratio = means(x, offsets) / (2 * np.maximum(off, LEAST_DEVIATION * median))
@@ -185,7 +185,7 @@ def _runs(head: Flags, left_out: Flags, fewest: int) -> Ints:
 
 def _burst(calls: Calls, first_call: Ints, count: Ints) -> Floats:
     sizes = calls.size[spans(first_call, count)].astype(np.float64)
-    out: Floats = quantiles(sizes, np.concatenate([[0], np.cumsum(count)]), (0.75,))[0]
+    out: Floats = quantiles(sizes, offsets_from(count), (0.75,))[0]
     return out
 
 
@@ -193,7 +193,5 @@ def _spread(values: Floats, first_row: Ints, rows: Ints) -> tuple[Floats, Floats
     """Median and MAD of the known values in each range of rows; NaN where there are none."""
     values = values[spans(first_row, rows)]
     known = ~np.isnan(values)
-    offsets = np.concatenate([[0], np.cumsum(known)])[np.concatenate([[0], np.cumsum(rows)])]
-    values = values[known]
-    median = quantiles(values, offsets, (0.5,))[0]
-    return median, quantiles(np.abs(values - np.repeat(median, np.diff(offsets))), offsets, (0.5,))[0]
+    offsets = offsets_from(known)[offsets_from(rows)]
+    return median_mad(values[known], offsets)

@@ -10,12 +10,13 @@ import pyarrow.compute as pc
 
 from hopscope.heuristics.base import Fact
 from hopscope.heuristics.coincidence import Coincidences
-from hopscope.heuristics.evidence import WITNESSES, evidence, rise
+from hopscope.heuristics.evidence import WITNESSES, evidence, lists_of, rise
 from hopscope.heuristics.leg_matching import GRAIN, Legs, Runs, chance, share_alike
 from hopscope.heuristics.segments import (
     Flags,
     Floats,
     Ints,
+    distinct,
     group_ids,
     key_ids,
     means,
@@ -119,7 +120,7 @@ def by_pauses(
     """
     one = c.offsets[:-1]
     legs = np.repeat(np.arange(len(c.near)), np.diff(c.offsets))
-    near_matched, far_matched = (_distinct(legs, k, len(c.near)) for k in (c.near_leg, c.far_leg))
+    near_matched, far_matched = (distinct(legs, k, len(c.near)) for k in (c.near_leg, c.far_leg))
     up, down = ((near_bytes[0], far_bytes[1]), (near_bytes[1], far_bytes[0]))
     volume = sum(_content(a, b, near_matched, far_matched) for a, b in (up, down))
     odd = np.minimum(c.up.odd, c.down.odd).astype(np.float64)
@@ -175,7 +176,7 @@ def for_our_own(rows: pa.Table, local: pa.Array) -> pa.Table:
     groups = 1 + int(port.max(initial=0))
     own = ours.to_numpy()
     clients, ends = (
-        _distinct(port[own], key_ids(rows, (k,))[own], groups) if own.any() else np.ones(groups, np.int64)
+        distinct(port[own], key_ids(rows, (k,))[own], groups) if own.any() else np.ones(groups, np.int64)
         for k in ("client", "far_peer")
     )
     less = np.where(own, 10 * np.log10(np.maximum(clients * ends, 1))[port], 0.0)
@@ -197,11 +198,6 @@ def _content(near: Floats, far: Floats, near_legs: Ints, far_legs: Ints) -> Floa
     weight = np.maximum(10 * np.log10(alike + 1e-9), -15.0)
     out: Floats = np.where(weight > 0, weight * small / (small + room), weight)
     return out
-
-
-def _distinct(group: Ints, values: Ints, groups: int) -> Ints:
-    pairs = np.unique(np.stack([group, values]), axis=1)
-    return np.bincount(pairs[0], minlength=groups)
 
 
 def _table(told: pa.Table, decibans: Floats, threshold: str, facts: dict[str, Any]) -> pa.Table:
@@ -231,9 +227,7 @@ def _told(near_rows: pa.Table, far_rows: pa.Table, i: Ints, j: Ints, offsets: In
     uids = pa.concat_arrays([near_rows["uid"].take(pa.array(i[shown])).combine_chunks(),
                              far_rows["uid"].take(pa.array(j[shown])).combine_chunks()])  # fmt: skip
     both = np.stack([np.arange(len(shown)), np.arange(len(shown)) + len(shown)], axis=1).ravel()
-    lists = pa.ListArray.from_arrays(
-        pa.array(np.concatenate([[0], 2 * np.cumsum(few)]), pa.int32()), uids.take(pa.array(both))
-    )
+    lists = lists_of(uids.take(pa.array(both)), 2 * few)
     # at most ten for each row that is told; a leg with several partners is named once
     lists = pa.array([sorted(set(u)) for u in lists.to_pylist()], lists.type)
     told = near_rows.select(["sensor", "peer", "host", "own_port", "proto"]).take(pa.array(i[first]))

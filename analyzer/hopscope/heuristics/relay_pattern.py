@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from hopscope.config import setting
 from hopscope.heuristics.base import Fact, Window
 from hopscope.heuristics.coincidence import Coincidences, Ons, Rule, coincide
-from hopscope.heuristics.evidence import numbers, void_for_all
+from hopscope.heuristics.evidence import numbers, partners, void_for_all
 from hopscope.heuristics.leg_matching import Legs, Matches, Runs, far_runs, match, near_runs
 from hopscope.heuristics.relay_evidence import FACTS, SECOND, by_bytes, by_pauses, for_our_own, stronger
 from hopscope.heuristics.segments import Flags, Floats, Ints, key_ids
@@ -233,10 +233,7 @@ def _segments(window: Window, hosts: list[str]) -> pa.Table:
 
 def _places(segments: pa.Table, rows: pa.Table) -> Ints:
     """For each segment the place of its session in `rows`, -1 when it isn't there."""
-    ids = key_ids(pa.concat_tables([rows.select(_SESSION), segments.select(_SESSION)]), _SESSION)
-    place = np.full(1 + int(ids.max(initial=0)), -1)
-    place[ids[: rows.num_rows]] = np.arange(rows.num_rows)
-    out: Ints = place[ids[rows.num_rows :]]
+    out: Ints = partners(segments, rows, _SESSION).fill_null(-1).to_numpy()
     return out
 
 

@@ -13,9 +13,19 @@ from hopscope.config import setting
 from hopscope.heuristics import cadence
 from hopscope.heuristics.base import Fact, Window
 from hopscope.heuristics.behaviours import Behaviours, gather
-from hopscope.heuristics.evidence import WITNESSES, evidence, rise
+from hopscope.heuristics.evidence import WITNESSES, evidence, lists_of, rise
 from hopscope.heuristics.regularity import BEAT_TOLERANCE, MISSED_BEATS, Calls, best, collapse, measure, stretches
-from hopscope.heuristics.segments import Flags, Floats, Ints, group_ids, offsets_of, quantiles, spans
+from hopscope.heuristics.segments import (
+    Flags,
+    Floats,
+    Ints,
+    distinct,
+    group_ids,
+    offsets_from,
+    offsets_of,
+    quantiles,
+    spans,
+)
 
 CHANCE_ON_BEAT = 0.3  # calls that know nothing of each other hit a beat three times in ten
 SURE_ON_BEAT = 0.95  # no clock is taken to keep its beat more often
@@ -179,7 +189,7 @@ def _switches(line: Line, b: Behaviours, n: Ints, median: Floats) -> Switches:
     once = np.bincount(place)[place] == 1 if len(place) else np.zeros(0, bool)
     last = np.append(np.diff(stretch) != 0, True)[: len(stretch)]
     edge = np.bincount(stretch[once & (last | (np.diff(stretch, prepend=-1) != 0))], minlength=size)
-    destinations = np.bincount(np.unique(np.stack([stretch, place]), axis=1)[0], minlength=size)
+    destinations = distinct(stretch, place, size)
     share = np.bincount(of[on], minlength=size) / np.maximum(n, 1)
     q = np.clip(share, CHANCE_ON_BEAT, SURE_ON_BEAT)
     # two clocks side by side: all switches follow from where the second one happened to begin
@@ -203,7 +213,7 @@ def _alone(place: Ints, stretch: Ints, at: Floats, size: int) -> Floats:
     same = np.diff(place[order]) == 0
     gap, of = np.diff(at[order])[same], place[order][1:][same]
     counts = np.bincount(of, minlength=int(place.max(initial=-1)) + 1)
-    median = quantiles(gap, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), (0.5,))[0]
+    median = quantiles(gap, offsets_from(counts), (0.5,))[0]
     on = _on_beat(gap, median[of])
     where = stretch[order][1:][same]
     out: Floats = np.bincount(where[on], minlength=size) / np.maximum(np.bincount(where, minlength=size), 1)
@@ -223,7 +233,7 @@ def _told(
     pair = b.pair[row[bounds[:-1]]]
     few = np.minimum(here, WITNESSES)
     uids = b.uids.take(pa.array(row[spans(bounds[:-1], few)]))
-    lists = pa.ListArray.from_arrays(pa.array(np.concatenate([[0], np.cumsum(few)]), pa.int32()), uids)
+    lists = lists_of(uids, few)
     table = b.pairs.take(pa.array(pair)).append_column("uids", lists)
     whole = np.bincount(stretch, minlength=len(decibans))
     labels = b.labels.take(pa.array(b.destination[pair])).to_pylist()

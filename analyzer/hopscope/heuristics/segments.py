@@ -40,11 +40,21 @@ def _combined(codes: Sequence[npt.NDArray[np.integer]]) -> Ints:
     return out
 
 
+def distinct(group: Ints, values: Ints, groups: int = 0) -> Ints:
+    """How many different `values` each group has, over at least `groups` groups; both count from 0."""
+    width = int(values.max(initial=0)) + 1
+    out: Ints = np.bincount(np.unique(group * width + values) // width, minlength=groups)
+    return out
+
+
 def differing(group: Ints, values: Ints) -> Ints:
     """For each row how many different `values` its group has; both count from 0."""
-    width = int(values.max(initial=0)) + 1
-    each = np.unique(group * width + values) // width
-    out: Ints = np.bincount(each, minlength=int(group.max(initial=-1)) + 1)[group]
+    return distinct(group, values)[group]
+
+
+def offsets_from(sizes: Ints) -> Ints:
+    """The offsets of groups of these sizes."""
+    out: Ints = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     return out
 
 
@@ -76,6 +86,17 @@ def quantiles(values: Floats, offsets: Ints, shares: tuple[float, ...]) -> Float
         above = np.minimum(at + 1, offsets[1:][some] - 1)
         out[row, some] = ordered[at] + (place - low) * (ordered[above] - ordered[at])
     return out
+
+
+def median_mad(values: Floats, offsets: Ints) -> tuple[Floats, Floats]:
+    """Median and median absolute deviation per group; NaN where a group is empty."""
+    middle = quantiles(values, offsets, (0.5,))[0]
+    return middle, quantiles(np.abs(values - np.repeat(middle, np.diff(offsets))), offsets, (0.5,))[0]
+
+
+def median_mad_of(values: Floats, group: Ints, groups: int) -> tuple[Floats, Floats]:
+    """`median_mad` of `groups` groups whose values stand in any order."""
+    return median_mad(values[np.argsort(group, kind="stable")], offsets_from(np.bincount(group, minlength=groups)))
 
 
 def means(values: Floats, offsets: Ints) -> Floats:

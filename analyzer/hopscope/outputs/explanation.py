@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from hopscope.findings import Evidence, Finding
+from hopscope.findings import Evidence, Finding, endpoint
 from hopscope.outputs import techniques, words
 from hopscope.outputs.page import Row
 from hopscope.outputs.table import STYLES
@@ -121,7 +121,7 @@ def _clock(c: Mapping[str, Any], one_day: bool) -> str:
 
 
 def _end(c: Mapping[str, Any], side: str) -> str:
-    return words.endpoint(str(c.get(f"{side}_h", "?")), c.get(f"{side}_p"))
+    return endpoint(str(c.get(f"{side}_h", "?")), c.get(f"{side}_p"))
 
 
 def _size(count: float | None) -> str:

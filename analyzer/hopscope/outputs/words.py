@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from hopscope.findings import FarEnd, Finding
+from hopscope.findings import FarEnd, Finding, endpoint
 
 
 def plural(count: int, noun: str) -> str:
@@ -79,14 +79,6 @@ def quantity(value: Any, unit: str = "") -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{k} {quantity(v)}" for k, v in value.items())
     return f"{value} {unit}".rstrip()
-
-
-def endpoint(address: str, port: int | None) -> str:
-    """`192.0.2.1:443`, `[2001:db8::1]:443`, or the address alone."""
-    host = address
-    if port is None:
-        return host
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def entity(finding: Finding) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hopscope.findings import Entity, FarEnd
+from hopscope.findings import Entity, FarEnd, endpoint
 from hopscope.outputs import words
 from support.findings import finding
 
@@ -51,9 +51,9 @@ def test_facts_have_their_unit(value: Any, unit: str, said: str) -> None:
 
 
 def test_an_ipv6_endpoint_is_in_brackets() -> None:
-    assert words.endpoint("2001:db8::1", 443) == "[2001:db8::1]:443"
-    assert words.endpoint("2001:db8::1", None) == "2001:db8::1"
-    assert words.endpoint("192.0.2.1", 443) == "192.0.2.1:443"
+    assert endpoint("2001:db8::1", 443) == "[2001:db8::1]:443"
+    assert endpoint("2001:db8::1", None) == "2001:db8::1"
+    assert endpoint("192.0.2.1", 443) == "192.0.2.1:443"
 
 
 def test_what_a_finding_is_about() -> None:
