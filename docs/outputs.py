@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from hopscope import store
+from hopscope import places, store
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -32,7 +32,7 @@ def refreshed(text: str, home: Path) -> str:
     def block(match: re.Match[str]) -> str:
         command = match[2]
         if "ID" in command.split():
-            command = command.replace("ID", store.read(store.default_path({"HOME": str(home)}))[0].id)
+            command = command.replace("ID", store.read(places.findings_file({"HOME": str(home)}))[0].id)
         return f"{match[1]}$ {command}\n{output(command, home)}{match[3]}"
 
     return BLOCK.sub(block, text)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,10 @@ ENV_PREFIX = "HOPSCOPE_"
 
 def setting(default: Any, unit: str, doc: str) -> Any:
     """A dataclass field with its unit ("" when it has none) and one line of meaning."""
-    return field(default=default, metadata={"unit": unit, "doc": doc})
+    metadata = {"unit": unit, "doc": doc}
+    if isinstance(default, dict):
+        return field(default_factory=default.copy, metadata=metadata)
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,14 @@ class FusionSettings:
     client_bonus_most_db: float = setting(3.0, "decibans", "the most that further clients add")
     widen_db: float = setting(3.0, "decibans", "how much more a wider entity must score to be told instead")
     services_told: int = setting(3, "services", "more ports than this of one address are told as the address")
+    weights: Mapping[str, float] = setting(
+        {}, "", "what a heuristic's decibans are multiplied with, by its name; 1 unless told"
+    )
+    caps: Mapping[str, float] = setting(
+        {},
+        "decibans",
+        "the most that a group of heuristics weighs, by the group's name; else as shipped",
+    )
 
 
 @dataclass(frozen=True)
@@ -106,6 +117,25 @@ SECTIONS: dict[str, type[Any]] = {
     "live": LiveSettings,
     "fusion": FusionSettings,
 }
+
+
+def _heuristic_names() -> tuple[str, ...]:
+    from hopscope import heuristics
+
+    return tuple(heuristics.registry())
+
+
+def _group_names() -> tuple[str, ...]:
+    from hopscope import fusion
+
+    return tuple(fusion.GROUPS)
+
+
+MAPPINGS: dict[str, Callable[[], tuple[str, ...]]] = {
+    "fusion.weights": _heuristic_names,
+    "fusion.caps": _group_names,
+}
+"""Settings that are tables of numbers, and what gives their keys."""
 
 
 def load(
@@ -144,6 +174,12 @@ def load(
             disabled = _disabled(value, origin, set(registry))
             continue
         group, _, key = name.rpartition(".")
+        table, _, entry = group.rpartition(".")
+        if table in groups and (known := MAPPINGS.get(group)) is not None:
+            if key not in known():
+                raise UsageError(f"{origin}: {group} names no {key!r}; there are {', '.join(sorted(known()))}")
+            chosen[table].setdefault(entry, {})[key] = _coerce(value, 0.0, name, origin)
+            continue
         if group not in groups:
             raise UsageError(f"{origin}: unknown setting {name!r}; sections are {', '.join(sorted(groups))}")
         fields = {f.name: f for f in dataclasses.fields(groups[group])}

@@ -36,6 +36,7 @@ class Evidence:
     clients: int  # clients for whom the heuristic says the same or less
     uids: tuple[str, ...]
     capped_from: float | None = None  # decibans before its group's cap; None when the cap did not bite
+    raw_db: float | None = None  # what the heuristic itself gave for the best client: before weight, bonus and cap
 
 
 @dataclass(frozen=True)
@@ -74,11 +75,17 @@ class Finding:
     counterfactuals: dict[str, float]  # the score without each heuristic
     void: dict[str, str]  # heuristic -> why the vantage couldn't tell
     connections: tuple[dict[str, Any], ...]  # the connections behind it, a bounded sample
-    suppression: str | None = None
+    suppression: str | None = None  # the allowlist entry that hides it; set when it is shown, never kept
     input: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     dns_names: tuple[str, ...] = ()  # names whose DNS answers gave a client the hop's address
     chains: tuple[str, ...] = ()  # chains of hops that it stands in: client -> hop -> next hop -> far end
+    fingerprints: tuple[
+        str, ...
+    ] = ()  # `kind:value` of what hop and clients showed: ja4, cert_sha256, ssh_host_key, ...
+    clients_total: int | None = None  # of `clients`, which names the first; None in older stores
+    sensor: str = ""  # whose records it came from
+    label: str | None = None  # what a person said of it (hop or benign, and the note); set when it is shown
 
     def to_json(self) -> str:
         """One line of JSON, keys in the order of the fields."""
@@ -95,7 +102,7 @@ class Finding:
                 "evidence": tuple(Evidence(**{**e, "uids": tuple(e["uids"])}) for e in raw["evidence"]),
                 "far_end": FarEnd(**raw["far_end"]),
                 **{k: tuple(raw[k]) for k in ("clients", "names", "attack", "d3fend", "connections")},
-                **{k: tuple(raw.get(k, ())) for k in ("dns_names", "chains")},  # older stores lack them
+                **{k: tuple(raw.get(k, ())) for k in ("dns_names", "chains", "fingerprints")},  # older stores lack them
             })  # fmt: skip
         except (KeyError, TypeError, AttributeError) as e:
             raise ValueError(f"not a finding: {e}") from e

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hopscope import places
 from hopscope.errors import UsageError
 
 if TYPE_CHECKING:
@@ -57,9 +58,7 @@ severity = click.option(
 
 def kept(named: str | None) -> Path:
     """Where findings are kept."""
-    from hopscope import store
-
-    return Path(named) if named is not None else store.default_path(os.environ)
+    return Path(named) if named is not None else places.findings_file(os.environ)
 
 
 def keeping(named: str | None) -> Path | None:

@@ -4,19 +4,11 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from hopscope.errors import UsageError
 from hopscope.findings import Finding
-
-
-def default_path(env: Mapping[str, str]) -> Path:
-    """Where findings are kept when the user names no place (XDG base directory specification)."""
-    state = env.get("XDG_STATE_HOME", "")
-    # the specification has relative paths ignored
-    base = Path(state) if state.startswith("/") else Path(env.get("HOME") or "~").expanduser() / ".local" / "state"
-    return base / "hopscope" / "findings.jsonl"
 
 
 def write_private(path: Path, lines: Iterable[str]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hopscope import store
+from hopscope import places, store
 from hopscope.errors import UsageError
 from support.findings import FINDING, finding
 
@@ -76,7 +76,7 @@ def test_checking_leaves_nothing_behind(tmp_path: Path) -> None:
     ],
 )
 def test_the_default_place_follows_xdg(env: dict[str, str], place: str) -> None:
-    assert store.default_path(env) == Path(place)
+    assert places.findings_file(env) == Path(place)
 
 
 @pytest.fixture
