@@ -12,7 +12,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hopscope import __version__, chains, fusion
+from hopscope import __version__, chains, fusion, narrowing
 from hopscope.config import Config, FusionSettings
 from hopscope.findings import Entity, Evidence, FarEnd, Finding, endpoint, finding_id
 from hopscope.fusion import Scored
@@ -64,7 +64,7 @@ def _within(table: pa.Table, scored: Scored) -> pa.ChunkedArray:
     elif kind == "address":
         mine = pc.equal(table["server"], value)
     else:
-        inside = [a for a in pc.unique(table["server"]).to_pylist() if ":" in a and fusion.network(a) == value]
+        inside = [a for a in pc.unique(table["server"]).to_pylist() if ":" in a and narrowing.network(a) == value]
         mine = pc.is_in(table["server"], value_set=pa.array(inside, pa.string()))
     return pc.fill_null(pc.and_(mine, pc.equal(table["sensor"], scored.sensor)), False)
 
@@ -102,6 +102,8 @@ def _finding(
         port=port,
         proto=proto,
         clients=tuple(clients[:CLIENTS]),
+        clients_total=len(clients),
+        sensor=scored.sensor,
         names=tuple(sorted({p["name"] for p in pairs if p["name"] is not None})[:CLIENTS]),
         first_seen=_moment(min((p["first_us"] for p in pairs), default=window.start_us)),
         last_seen=_moment(max((p["last_us"] for p in pairs), default=window.end_us)),
@@ -145,7 +147,7 @@ def _evidence(name: str, row: Mapping[str, Any], scored: Scored, settings: Fusio
     heuristic = registry()[name]
     raw, clients = scored.pieces[name]
     given = scored.scaled[name]
-    full = raw + (min(settings.client_bonus_db * (clients - 1), settings.client_bonus_most_db) if raw > 0 else 0.0)
+    full = fusion.weighted(name, raw, clients, settings)
     facts = {f.name: row[f.name] for f in heuristic.facts}
     return Evidence(
         heuristic=name,
@@ -158,6 +160,7 @@ def _evidence(name: str, row: Mapping[str, Any], scored: Scored, settings: Fusio
         clients=clients,
         uids=tuple(row["uids"] or ()),
         capped_from=round(full, 1) if abs(full - given) > 0.05 else None,
+        raw_db=raw,
     )
 
 

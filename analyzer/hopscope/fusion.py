@@ -10,8 +10,6 @@ evidence: a wider one is taken only when it scores `widen_db` more.
 
 from __future__ import annotations
 
-import functools
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -19,9 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hopscope.config import Config, FusionSettings
-from hopscope.findings import Entity
+from hopscope.findings import Entity, Finding
 from hopscope.heuristics import registry
 from hopscope.heuristics.base import EVIDENCE, Window, missing
+from hopscope.narrowing import narrowest, network
 
 
 @dataclass(frozen=True)
@@ -95,13 +94,38 @@ def rank(window: Window, tables: Mapping[str, pa.Table], settings: FusionSetting
         return []
     scored = _scores(base, settings)
     near = [s for s in scored if s.score_db >= settings.low_db]
-    return sorted(_narrowest(near, window, settings), key=lambda s: (-s.score_db, s.entity.kind, s.entity.value))
+    return sorted(narrowest(near, window, settings), key=lambda s: (-s.score_db, s.entity.kind, s.entity.value))
+
+
+def scaled_of(pieces: Mapping[str, tuple[float, int]], settings: FusionSettings) -> dict[str, float]:
+    """What each heuristic adds to an entity's score: decibans after weight, client bonus and its group's cap.
+
+    `pieces` has, by heuristic, the decibans that it gave for the best client, and for how many clients it spoke.
+    """
+    ordered = sorted(pieces.items())  # sums of fractions know an order, threads give none
+    return capped({h: weighted(h, *piece, settings) for h, piece in ordered}, settings)
+
+
+def score_of(pieces: Mapping[str, tuple[float, int]], settings: FusionSettings) -> float:
+    """An entity's score in decibans, from its pieces (`scaled_of`)."""
+    return settings.prior_db + sum(scaled_of(pieces, settings).values())
+
+
+def pieces_of(finding: Finding) -> dict[str, tuple[float, int]]:
+    """The pieces of a finding, as `scaled_of` takes them. Findings of older versions keep no raw decibans: they
+    give what was left after caps, or before them where that is told, without a bonus for clients."""
+    out = {}
+    for e in finding.evidence:
+        if e.raw_db is not None:
+            out[e.heuristic] = (e.raw_db, e.clients)
+        else:
+            out[e.heuristic] = (e.decibans if e.capped_from is None else e.capped_from, 1)
+    return out
 
 
 def without(scored: Scored, heuristic: str, settings: FusionSettings) -> float:
     """The entity's score if that heuristic had said nothing."""
-    pieces = {h: p for h, p in scored.pieces.items() if h != heuristic}
-    return settings.prior_db + sum(capped({h: _with_bonus(*p, settings) for h, p in pieces.items()}).values())
+    return score_of({h: p for h, p in scored.pieces.items() if h != heuristic}, settings)
 
 
 def _comparable(window: Window, tables: Mapping[str, pa.Table]) -> pa.Table:
@@ -155,20 +179,22 @@ def _scores(levels: pa.Table, settings: FusionSettings) -> list[Scored]:
         addresses[key] = min(addresses.get(key, r["server_min"]), r["server_min"])
     out = []
     for (sensor, kind, value), found in entities.items():
-        pieces = dict(sorted(found.items()))  # threads give no order, and sums of fractions know one
-        scaled = capped({h: _with_bonus(*p, settings) for h, p in pieces.items()})
+        pieces = dict(sorted(found.items()))
+        scaled = scaled_of(pieces, settings)
         score = round(settings.prior_db + sum(scaled.values()), 2)
         out.append(Scored(Entity(kind, value), sensor, score, pieces, scaled, addresses[(sensor, kind, value)]))
     return out
 
 
-def _with_bonus(decibans: float, clients: int, settings: FusionSettings) -> float:
-    if decibans <= 0:
-        return decibans
-    return decibans + min(settings.client_bonus_db * (clients - 1), settings.client_bonus_most_db)
+def weighted(heuristic: str, decibans: float, clients: int, settings: FusionSettings) -> float:
+    """A piece with its weight, and with the bonus that further clients add to support."""
+    given = decibans * settings.weights.get(heuristic, 1.0)
+    if given <= 0:
+        return given
+    return given + min(settings.client_bonus_db * (clients - 1), settings.client_bonus_most_db)
 
 
-def capped(pieces: Mapping[str, float]) -> dict[str, float]:
+def capped(pieces: Mapping[str, float], settings: FusionSettings) -> dict[str, float]:
     """Each heuristic's decibans, scaled down where its group passes the cap; nothing against what is certain."""
     known = registry()
     certain = any(d >= CERTAIN_DB and known[h].group == "proxy" for h, d in pieces.items())
@@ -176,86 +202,8 @@ def capped(pieces: Mapping[str, float]) -> dict[str, float]:
     for name, group in GROUPS.items():
         members = {h: d for h, d in pieces.items() if known[h].group == name}
         total = sum(members.values())
-        factor = min(1.0, group.cap_db / abs(total)) if total else 1.0
+        factor = min(1.0, settings.caps.get(name, group.cap_db) / abs(total)) if total else 1.0
         if total < 0 and certain:
             factor = 0.0
         out |= {h: d * factor for h, d in members.items()}
     return out
-
-
-def _narrowest(near: list[Scored], window: Window, settings: FusionSettings) -> list[Scored]:
-    """Of the overlapping entities that scored, the narrowest ones that explain the evidence."""
-    out: list[Scored] = []
-    for sensor in sorted({s.sensor for s in near}):
-        out += _Overlap([s for s in near if s.sensor == sensor], window, settings).resolve()
-    return out
-
-
-class _Overlap:
-    """The entities of one sensor that scored, and which lies in which."""
-
-    def __init__(self, near: list[Scored], window: Window, settings: FusionSettings):
-        self.by = {(s.entity.kind, s.entity.value): s for s in near}
-        self.widen = settings.widen_db
-        self.most = settings.services_told
-        pairs = window.pairs.filter(window.pairs.server.isin(sorted({s.address for s in near})))
-        seen = pairs.filter(pairs.sensor == near[0].sensor).select("server", "port", "proto", "name").distinct()
-        self.names: dict[str, set[str]] = {}  # service -> all names asked for there, near or not
-        self.services: dict[str, set[str]] = {}  # address -> services
-        self.addresses: dict[str, set[str]] = {}  # network -> addresses
-        for r in seen.to_pyarrow().to_pylist():
-            service = f"{r['server']}|{r['port']}|{r['proto']}"
-            self.names.setdefault(service, set()).update([r["name"]] if r["name"] is not None else [])
-            self.services.setdefault(r["server"], set()).add(service)
-            if ":" in r["server"]:
-                self.addresses.setdefault(network(r["server"]), set()).add(r["server"])
-
-    def resolve(self) -> list[Scored]:
-        wide_names = [s for (kind, _), s in self.by.items() if kind == "name" and self._beyond_its_services(s)]
-        told = {s.entity.value for s in wide_names}
-        chosen = {s.entity: s for s in wide_names}
-        tops = [v for (kind, v) in self.by if kind == "network"]
-        inside = {a for n in tops for a in self.addresses.get(n, ())}
-        for n in sorted(tops):
-            chosen |= {s.entity: s for s in self._level("network", n, told)}
-        for kind, a in sorted(self.by):
-            if kind == "address" and a not in inside:
-                chosen |= {s.entity: s for s in self._level("address", a, told)}
-        return list(chosen.values())
-
-    def _level(self, kind: str, value: str, told: set[str]) -> list[Scored]:
-        """What to tell of a network or an address: itself when it says more than what lies in it, else those."""
-        wide = self.by[(kind, value)]
-        if kind == "network":
-            inner = [("address", a) for a in sorted(self.addresses.get(value, ())) if ("address", a) in self.by]
-        else:
-            inner = [("service", s) for s in sorted(self.services.get(value, ())) if ("service", s) in self.by]
-        best = max((self.by[k].score_db for k in inner), default=None)
-        if best is None or wide.score_db >= best + self.widen or len(inner) > self.most:
-            return [wide]
-        if kind == "network":
-            return [s for _, a in inner for s in self._level("address", a, told)]
-        return [s for _, service in inner for s in self._service(service, told)]
-
-    def _service(self, service: str, told: set[str]) -> list[Scored]:
-        """A service, or one name on it when it serves several and that one alone stands out."""
-        names = self.names.get(service, set())
-        near = [self.by[("name", n)] for n in sorted(names) if ("name", n) in self.by]
-        if near and all(s.entity.value in told for s in near):
-            return []
-        wide = self.by[("service", service)]
-        if len(names) > 1 and len(near) == 1 and wide.score_db < near[0].score_db + self.widen:
-            return near
-        return [wide]
-
-    def _beyond_its_services(self, name: Scored) -> bool:
-        """The name's evidence is spread over services, none of which explains it alone."""
-        at = [("service", s) for s, names in self.names.items() if name.entity.value in names]
-        best = max((self.by[k].score_db for k in at if k in self.by), default=None)
-        return best is None or name.score_db >= best + self.widen
-
-
-@functools.lru_cache(1 << 17)
-def network(address: str) -> str:
-    """The /64 of an IPv6 address."""
-    return str(ipaddress.ip_network((address, 64), strict=False))

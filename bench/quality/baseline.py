@@ -20,6 +20,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from hopscope import fusion
+from hopscope.config import FusionSettings
 from hopscope.records import CONNECTION_SCHEMA, Batch
 
 Floats = NDArray[np.float64]
@@ -216,13 +218,13 @@ def scores(pairs: Mapping[Pair, Calls]) -> dict[str, dict[Pair, float]]:
     }
 
 
-def of_pairs(evidence: Sequence[Mapping[str, object]], pairs: Iterable[Pair], prior_db: float) -> dict[Pair, float]:
+def of_pairs(
+    evidence: Sequence[Mapping[str, object]], pairs: Iterable[Pair], settings: FusionSettings
+) -> dict[Pair, float]:
     """hopscope's own score of pairs: the prior and what each heuristic says of the pair, capped by group."""
-    from hopscope import fusion
-
-    said: dict[Pair, dict[str, float]] = {}
+    said: dict[Pair, dict[str, tuple[float, int]]] = {}
     for r in evidence:
         decibans = r["decibans"]
         assert isinstance(decibans, float)
-        said.setdefault((str(r["client"]), str(r["server"])), {})[str(r["heuristic"])] = decibans
-    return {p: prior_db + sum(fusion.capped(said.get(p, {})).values()) for p in pairs}
+        said.setdefault((str(r["client"]), str(r["server"])), {})[str(r["heuristic"])] = (decibans, 1)
+    return {p: fusion.score_of(said.get(p, {}), settings) for p in pairs}

@@ -36,7 +36,7 @@ def view(job: tuple[str, Item, Sequence[str]]) -> View:
     got = run.weighed(run.window_of(batches, config, count.lacks), config, ablate=False)
     pairs = baseline.calls(batches, last_hours=config.window.hours)
     said = got.evidence.to_pylist() if got.evidence is not None else []
-    scores = {"hopscope": baseline.of_pairs(said, pairs, config.fusion.prior_db), **baseline.scores(pairs)}
+    scores = {"hopscope": baseline.of_pairs(said, pairs, config.fusion), **baseline.scores(pairs)}
     place = next((n for n, t in enumerate(got.scored, 1) if t.hop == BEACON[1] and t.port in (None, 80)), None)
     return View(
         monitored,

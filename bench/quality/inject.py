@@ -144,7 +144,7 @@ def placed(job: Job) -> Placed:
     got = run.weighed(window, config, ablate=False)
     known = got.evidence.to_pylist() if got.evidence is not None else []
     pairs = baseline.calls([*batches, *moved], config.window.hours)
-    scores = {"hopscope": baseline.of_pairs(known, pairs, config.fusion.prior_db), **baseline.scores(pairs)}
+    scores = {"hopscope": baseline.of_pairs(known, pairs, config.fusion), **baseline.scores(pairs)}
     truth = judge.Truth({(h.address, int(h.name.rsplit(":", 1)[1])): {} for h in job.hops})
     named = [t for t in got.told if t.score_db >= config.fusion.medium_db]
     told = {f"{a}:{p}" for t in named for a, p in judge.named(truth, t)}

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from bench.quality import judge
 from bench.quality.corpus import Item
 from hopscope import config as configuration
-from hopscope import dossier, fusion
+from hopscope import dossier, fusion, narrowing
 from hopscope.config import Config
 from hopscope.errors import InputError
 from hopscope.fusion import Scored
@@ -241,7 +241,7 @@ def _of(table: pa.Table, scored: Scored) -> list[dict[str, Any]]:
     elif kind == "address":
         mine = pc.equal(table["server"], value)
     else:
-        inside = [a for a in pc.unique(table["server"]).to_pylist() if ":" in a and fusion.network(a) == value]
+        inside = [a for a in pc.unique(table["server"]).to_pylist() if ":" in a and narrowing.network(a) == value]
         mine = pc.is_in(table["server"], value_set=pa.array(inside, pa.string()))
     order = [("decibans", "descending"), ("client", "ascending"), ("server", "ascending"), ("port", "ascending")]
     return list(table.filter(pc.fill_null(mine, False)).sort_by(order).to_pylist())

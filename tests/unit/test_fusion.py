@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hopscope import config, dossier, fusion
-from hopscope.config import Config
+from hopscope.config import Config, FusionSettings
 from hopscope.findings import Finding
 from hopscope.heuristics import registry
 from support.windows import make_window, starts
@@ -93,14 +93,14 @@ def test_further_clients_add_a_bonus_up_to_a_cap(settings: Config) -> None:
 
 def test_group_caps() -> None:
     most = {"cadence": 99.0, "path_gap": 99.0, "unnamed": 99.0, "byte_ratio": 99.0, "prevalence": -99.0}
-    scaled = fusion.capped(most)
+    scaled = fusion.capped(most, FusionSettings())
     caps = {h: fusion.GROUPS[registry()[h].group].cap_db for h in most}
     assert scaled == pytest.approx(caps | {"prevalence": -caps["prevalence"]})
 
 
 def test_nothing_weighs_against_a_granted_request_to_relay() -> None:
-    assert fusion.capped({"proxy_protocol": 45.0, "prevalence": -25.0})["prevalence"] == 0
-    assert fusion.capped({"proxy_protocol": 6.0, "prevalence": -25.0})["prevalence"] == -25.0
+    assert fusion.capped({"proxy_protocol": 45.0, "prevalence": -25.0}, FusionSettings())["prevalence"] == 0
+    assert fusion.capped({"proxy_protocol": 6.0, "prevalence": -25.0}, FusionSettings())["prevalence"] == -25.0
 
 
 def test_one_name_on_a_shared_edge_is_told_as_the_name(settings: Config) -> None:
