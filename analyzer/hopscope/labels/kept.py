@@ -1,4 +1,7 @@
-"""What people said of findings: hop or benign, kept as JSON Lines with what the heuristics said at the time."""
+"""What people said of findings: hop or benign, kept as JSON Lines with what the heuristics said at the time.
+
+Which label fits which finding is told by `fits`.
+"""
 
 from __future__ import annotations
 
