@@ -1,0 +1,155 @@
+"""Fusion over columns: the scores of many labelled entities at once, and how they change with the weights.
+
+The same sum as `fusion.score_of`: prior, and for each group of correlated heuristics the weighted decibans of
+its members, held within the group's cap.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hopscope import fusion
+from hopscope.config import FusionSettings
+from hopscope.heuristics import registry
+from hopscope.narrowing import network
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Example:
+    """One label as the fit sees it: `pieces` are each heuristic's own decibans and its clients."""
+
+    hop: bool
+    pieces: Mapping[str, tuple[float, int]]
+    address: str
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Labels in columns.
+
+    `raw` and `bonus` have a row for each label and a column for each of `heuristics`: its own decibans, which the
+    weight multiplies, and what further clients add to support; 0 where it was silent. `hop` is what a person
+    said; `place` numbers what the labels speak of, as labels of one hop or one name are no independent witnesses.
+    """
+
+    heuristics: tuple[str, ...]
+    raw: Floats
+    bonus: Floats
+    hop: Bools
+    place: Ints
+
+    def take(self, rows: Ints) -> Labelled:
+        """Those rows alone."""
+        return Labelled(self.heuristics, self.raw[rows], self.bonus[rows], self.hop[rows], self.place[rows])
+
+    @property
+    def shares(self) -> Floats:
+        """What each label counts: those of one place count as one together."""
+        _, at, count = np.unique(self.place, return_inverse=True, return_counts=True)
+        out: Floats = 1.0 / count[at]
+        return out
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What of fusion's settings the fit may change; `weights` in the order of `Labelled.heuristics`."""
+
+    prior_db: float
+    weights: Floats
+    medium_db: float
+    high_db: float
+    critical_db: float
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the fit leaves alone: `member` tells the group of each heuristic (rows are heuristics), `caps` its cap."""
+
+    member: Floats
+    caps: Floats
+    proxy: Bools  # heuristics whose certainty silences evidence against
+
+
+def shape(heuristics: Sequence[str], settings: FusionSettings) -> Shape:
+    """The groups and caps of those heuristics under those settings."""
+    known = registry()
+    groups = list(fusion.GROUPS)
+    member = np.zeros((len(heuristics), len(groups)))
+    for row, name in enumerate(heuristics):
+        member[row, groups.index(known[name].group)] = 1.0
+    caps = np.array([settings.caps.get(g, fusion.GROUPS[g].cap_db) for g in groups])
+    return Shape(member, caps, np.array([known[h].group == "proxy" for h in heuristics], bool))
+
+
+def scores(labels: Labelled, prior_db: float, weights: Floats, shape: Shape) -> Floats:
+    """The score of each label's entity in decibans."""
+    out: Floats = prior_db + _by_group(labels, weights, shape)[0].sum(axis=1)
+    return out
+
+
+def scores_and_slopes(labels: Labelled, prior_db: float, weights: Floats, shape: Shape) -> tuple[Floats, Floats]:
+    """The scores, and how each changes with each weight: not at all where the group's cap bites."""
+    within, free = _by_group(labels, weights, shape)
+    return prior_db + within.sum(axis=1), labels.raw * (free @ shape.member.T)
+
+
+def _by_group(labels: Labelled, weights: Floats, shape: Shape) -> tuple[Floats, Floats]:
+    """Each label's decibans of each group, and whether (1 or 0) the cap leaves them free to move."""
+    weighed = labels.raw * weights + labels.bonus * (weights > 0)
+    total = weighed @ shape.member
+    certain = np.any(weighed[:, shape.proxy] >= fusion.CERTAIN_DB, axis=1, keepdims=True)
+    total = np.where(certain & (total < 0), 0.0, total)
+    return np.clip(total, -shape.caps, shape.caps), (np.abs(total) < shape.caps).astype(float)
+
+
+def labelled(examples: Sequence[Example], settings: FusionSettings, disabled: frozenset[str]) -> Labelled:
+    """Labels in columns; heuristics that are off, or that this version doesn't know, say nothing."""
+    known = registry()
+    said = {h for e in examples for h in e.pieces}
+    heuristics = tuple(sorted(h for h in said if h in known and h not in disabled))
+    raw = np.zeros((len(examples), len(heuristics)))
+    clients = np.ones_like(raw)
+    for row, example in enumerate(examples):
+        for column, name in enumerate(heuristics):
+            raw[row, column], clients[row, column] = example.pieces.get(name, (0.0, 1))
+    bonus = np.minimum(settings.client_bonus_db * (clients - 1), settings.client_bonus_most_db)
+    hop = np.array([e.hop for e in examples], bool)
+    return Labelled(heuristics, raw, np.where(raw > 0, bonus, 0.0), hop, _places(examples))
+
+
+def _places(examples: Iterable[Example]) -> Ints:
+    """A number for each label: the same where address (IPv6: its /64) or a name is shared, also over others."""
+    parent: dict[str, str] = {}
+
+    def root(key: str) -> str:
+        parent.setdefault(key, key)
+        while parent[key] != key:
+            parent[key] = parent[parent[key]]
+            key = parent[key]
+        return key
+
+    keys = []
+    for e in examples:
+        here = f"at {_address(e.address)}"
+        for name in e.names:
+            parent[root(f"name {name.rstrip('.').lower()}")] = root(here)
+        keys.append(here)
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(root(k), len(numbers)) for k in keys], np.int64)
+
+
+def _address(text: str) -> str:
+    try:
+        return network(text) if ipaddress.ip_address(text).version == 6 else text
+    except ValueError:  # a name, of a label that knows no address
+        return text
