@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,6 +55,11 @@ severity = click.option(
     show_default=True,
     help="Show findings of this severity and above; lower ones are kept all the same.",
 )
+
+
+def now() -> datetime:
+    """The time, in UTC: read in commands alone and handed down."""
+    return datetime.now(UTC)  # noqa: TID251 - the one clock for dates of labels and entries
 
 
 def kept(named: str | None) -> Path:

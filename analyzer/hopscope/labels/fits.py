@@ -29,7 +29,7 @@ class Thing(Protocol):
     @property
     def entity(self) -> Entity: ...
     @property
-    def hop(self) -> str: ...
+    def hop(self) -> str | None: ...
     @property
     def port(self) -> int | None: ...
     @property
@@ -141,7 +141,7 @@ def fits_to(label: Label, thing: Thing) -> bool:
     if theirs.kind == "name":
         return _covers(label, thing) and theirs.value in label.names
     if ours.kind == "name":  # it may be one of several on the service
-        at_it = (label.hop, label.port, label.proto) == (thing.hop, thing.port, thing.proto)
+        at_it = label.hop is not None and (label.hop, label.port, label.proto) == (thing.hop, thing.port, thing.proto)
         only = set(thing.names) == {ours.value}
         return at_it and (only or (label.verdict == "hop" and ours.value in thing.names))
     # what is a hop on one port is one whatever wider is told of it; what is benign there says nothing of others
@@ -152,10 +152,15 @@ def _covers(wide: Thing, narrow: Thing) -> bool:
     """The place of the narrow one lies in the wide one's."""
     kind = wide.entity.kind
     if kind == "network":
-        return ":" in narrow.hop and network(narrow.hop) == wide.entity.value
-    if narrow.entity.kind == "network" or wide.hop != narrow.hop:
+        return _network(narrow) == wide.entity.value
+    if narrow.entity.kind == "network" or wide.hop is None or wide.hop != narrow.hop:
         return False
     return kind == "address" or (kind == "service" and (wide.port, wide.proto) == (narrow.port, narrow.proto))
+
+
+def _network(thing: Thing) -> str | None:
+    """The /64 it lies in; None for IPv4."""
+    return network(thing.hop) if thing.hop is not None and ":" in thing.hop else None
 
 
 def _renamed(label: Label, thing: Thing) -> bool:
@@ -171,8 +176,10 @@ def _confirmed(thing: Thing) -> set[str]:
     return set(thing.dns_names) & set(thing.names) if thing.names else set(thing.dns_names)
 
 
-def _inside(address: str) -> bool:
+def _inside(address: str | None) -> bool:
     """An address of a private range, as far as one can tell without the site's settings."""
+    if address is None:
+        return False
     given = ipaddress.ip_address(address)
     return any(given in net for net in _OURS if net.version == given.version)
 
@@ -204,5 +211,5 @@ class _Index:
 
 def _keys(thing: Thing) -> set[str]:
     """Things that fit each other share at least one of these: addresses, IPv6 /64s and names."""
-    wider = {network(thing.hop)} if ":" in thing.hop else set()
-    return {thing.hop, thing.entity.value, *wider, *_confirmed(thing)}
+    places = (thing.hop, _network(thing))
+    return {*(p for p in places if p is not None), thing.entity.value, *_confirmed(thing)}

@@ -39,7 +39,7 @@ class Label:
     id: str
     verdict: Verdict
     entity: Entity
-    hop: str  # the address
+    hop: str | None  # the address; null for a name that wasn't seen yet
     time: str  # when it was given: RFC 3339, UTC
     port: int | None = None  # null when the entity is an address or a network
     proto: str | None = None
@@ -57,7 +57,8 @@ class Label:
 
     def to_json(self) -> str:
         """One line of JSON, keys in the order of the fields."""
-        return json.dumps(dataclasses.asdict(self), ensure_ascii=True, separators=(", ", ": "))
+        line = json.dumps(dataclasses.asdict(self), ensure_ascii=True, separators=(", ", ": "))
+        return line.replace("\x7f", "\\u007f")  # the one control character that JSON leaves as it is
 
     @classmethod
     def from_json(cls, line: str) -> Label:
@@ -76,7 +77,10 @@ class Label:
 def _check(label: Label) -> None:
     if label.entity.kind not in KINDS:
         raise ValueError(f"no entity is a {label.entity.kind!r}; there are {', '.join(KINDS)}")
-    ipaddress.ip_address(label.hop)
+    if label.hop is not None:
+        ipaddress.ip_address(label.hop)
+    elif label.entity.kind != "name":
+        raise ValueError(f"a {label.entity.kind} needs a hop")
     if label.port is not None and not 0 <= label.port <= 0xFFFF:
         raise ValueError(f"port {label.port} is out of range")
     moment = datetime.fromisoformat(label.time)
