@@ -1,16 +1,18 @@
-"""Every setting once: with its default, unit and meaning. File < environment < command line.
+"""Every setting once: with its default, unit and meaning.
 
 A group of settings is a frozen dataclass whose fields are made with `setting`; the core's groups stand
 here, each heuristic's own group stands in the heuristic's file and appears as `[heuristics.NAME]`.
-Unknown keys and wrong types are errors that name the place.
+`configuring` reads them from files, the environment and the command line.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import ipaddress
+import itertools
 import tomllib
-from collections.abc import Callable, Mapping
+import zoneinfo
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,14 +20,31 @@ from typing import Any
 from hopscope.errors import UsageError
 
 ENV_PREFIX = "HOPSCOPE_"
+SIGNED = frozenset({"", "decibans"})  # units of what may be less than nothing
 
 
-def setting(default: Any, unit: str, doc: str) -> Any:
-    """A dataclass field with its unit ("" when it has none) and one line of meaning."""
-    metadata = {"unit": unit, "doc": doc}
+def setting(default: Any, unit: str, doc: str, *, least: float | None = None, most: float | None = None) -> Any:
+    """A dataclass field with its unit ("" when it has none), one line of meaning, and the bounds of its value.
+
+    Unless told, a fraction lies between 0 and 1, and what is measured or counted isn't negative.
+    """
+    if least is None and unit not in SIGNED:
+        least = 0
+    if most is None and unit == "fraction":
+        most = 1
+    metadata = {"unit": unit, "doc": doc, "least": least, "most": most}
     if isinstance(default, dict):
         return field(default_factory=default.copy, metadata=metadata)
     return field(default=default, metadata=metadata)
+
+
+def check_networks(name: str, networks: Iterable[str]) -> None:
+    """Raises UsageError for the first that is no network; `name` is the setting's."""
+    for net in networks:
+        try:
+            ipaddress.ip_network(net)
+        except ValueError as e:
+            raise UsageError(f"{name}: {net!r} is not a network ({e}); write it like 10.0.0.0/8") from e
 
 
 @dataclass(frozen=True)
@@ -36,12 +55,12 @@ class NetworkSettings:
         ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "fc00::/7", "fe80::/10"),
         "", "the monitored networks; what lies outside them is the internet")  # fmt: skip
 
+    asn_database: str = setting(
+        "", "", "path of a MaxMind-format database of autonomous systems (.mmdb), for allowlist entries by ASN"
+    )
+
     def __post_init__(self) -> None:
-        for net in self.local_nets:
-            try:
-                ipaddress.ip_network(net)
-            except ValueError as e:
-                raise UsageError(f"network.local_nets: {net!r} is not a network ({e}); write it like 10.0.0.0/8") from e
+        check_networks("network.local_nets", self.local_nets)
 
 
 @dataclass(frozen=True)
@@ -57,7 +76,34 @@ class VantageSettings:
 class WindowSettings:
     """[window]"""
 
-    hours: int = setting(24, "hours", "length of the window that is scored, back from the last record")
+    hours: int = setting(24, "hours", "length of the window that is scored, back from the last record", least=1)
+    timezone: str = setting("UTC", "", "time zone of the hours of day that overrides name, e.g. Europe/Berlin")
+
+    def __post_init__(self) -> None:
+        try:
+            zoneinfo.ZoneInfo(self.timezone)
+        except (ValueError, OSError) as e:  # no such zone, or no name of one at all
+            raise UsageError(
+                f"window.timezone: {self.timezone!r} is no time zone that is known here; write it like Europe/Berlin"
+            ) from e
+
+
+@dataclass(frozen=True)
+class KeepSettings:
+    """[keep]: what a hunt leaves beside its findings."""
+
+    window: bool = setting(True, "", "keep what was weighed, so that whatif, tune and explain need no traffic")
+
+
+@dataclass(frozen=True)
+class BaselineSettings:
+    """[baseline]"""
+
+    use: str = setting("latest", "", 'the learnt baseline to judge by: "latest" where there is one, its number, "none"')
+
+    def __post_init__(self) -> None:
+        if self.use not in ("latest", "none") and not (self.use.isdecimal() and self.use.isascii()):
+            raise UsageError(f"baseline.use: {self.use!r} is neither latest nor none nor a baseline's number")
 
 
 @dataclass(frozen=True)
@@ -88,54 +134,87 @@ class FusionSettings:
     widen_db: float = setting(3.0, "decibans", "how much more a wider entity must score to be told instead")
     services_told: int = setting(3, "services", "more ports than this of one address are told as the address")
     weights: Mapping[str, float] = setting(
-        {}, "", "what a heuristic's decibans are multiplied with, by its name; 1 unless told"
+        {}, "", "what a heuristic's decibans are multiplied with, by its name; 1 unless told", least=0
     )
     caps: Mapping[str, float] = setting(
-        {},
-        "decibans",
-        "the most that a group of heuristics weighs, by the group's name; else as shipped",
+        {}, "decibans", "the most that a group of heuristics weighs, by the group's name; else as shipped", least=0
     )
+
+    def __post_init__(self) -> None:
+        steps = ("low_db", "medium_db", "high_db", "critical_db")
+        for lower, higher in itertools.pairwise(steps):
+            if getattr(self, lower) > getattr(self, higher):
+                raise UsageError(
+                    f"fusion.{lower}: {getattr(self, lower):g} is above fusion.{higher}, {getattr(self, higher):g}; "
+                    f"they must rise in the order {', '.join(steps)}"
+                )
+
+
+@dataclass(frozen=True)
+class Override:
+    """[[override]]: settings of heuristics that hold for some clients, at some hours of the day, or both.
+
+    `networks` empty: for all clients; `hours` None: at all hours, else hours of the day (0 to 23) in
+    `window.timezone`. `heuristics` maps a heuristic's name to the settings that change there, `disabled` are
+    left out there. `place` tells where it was written.
+    """
+
+    networks: tuple[str, ...] = ()
+    hours: frozenset[int] | None = None
+    reason: str = ""
+    heuristics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    disabled: frozenset[str] = frozenset()
+    place: str = field(default="", compare=False, repr=False)
+
+    def speaks_of(self, heuristic: str) -> bool:
+        """It changes something of that heuristic."""
+        return heuristic in self.heuristics or heuristic in self.disabled
 
 
 @dataclass(frozen=True)
 class Config:
-    """All settings of a run. `heuristics` maps a heuristic's name to its settings; `disabled` are left out."""
+    """All settings of a run. `heuristics` maps a heuristic's name to its settings; `disabled` are left out.
+
+    `overrides` hold in their order: of those that hold for a client, the later one wins.
+    """
 
     network: NetworkSettings = NetworkSettings()
     vantage: VantageSettings = VantageSettings()
     window: WindowSettings = WindowSettings()
+    baseline: BaselineSettings = BaselineSettings()
+    keep: KeepSettings = KeepSettings()
     live: LiveSettings = LiveSettings()
     fusion: FusionSettings = FusionSettings()
     heuristics: Mapping[str, Any] = field(default_factory=dict)
     disabled: frozenset[str] = frozenset()
+    overrides: tuple[Override, ...] = ()
 
 
 SECTIONS: dict[str, type[Any]] = {
     "network": NetworkSettings,
     "vantage": VantageSettings,
     "window": WindowSettings,
+    "baseline": BaselineSettings,
+    "keep": KeepSettings,
     "live": LiveSettings,
     "fusion": FusionSettings,
 }
 
 
-def _heuristic_names() -> tuple[str, ...]:
+def _weights() -> dict[str, float]:
     from hopscope import heuristics
 
-    return tuple(heuristics.registry())
+    return dict.fromkeys(heuristics.registry(), 1.0)
 
 
-def _group_names() -> tuple[str, ...]:
+def _caps() -> dict[str, float]:
     from hopscope import fusion
 
-    return tuple(fusion.GROUPS)
+    return {name: group.cap_db for name, group in fusion.GROUPS.items()}
 
 
-MAPPINGS: dict[str, Callable[[], tuple[str, ...]]] = {
-    "fusion.weights": _heuristic_names,
-    "fusion.caps": _group_names,
-}
-"""Settings that are tables of numbers, and what gives their keys."""
+MAPPINGS: dict[str, Callable[[], dict[str, float]]] = {"fusion.weights": _weights, "fusion.caps": _caps}
+"""Settings that are tables of numbers, and what gives their keys with what holds unless told."""
 
 
 def load(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zoneinfo
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -100,30 +101,38 @@ class Summaries:
         self._merge([number for number, hour in self._hours.items() if len(hour.summaries) > _PARTS])
         self._expire()
 
-    def window(self) -> Window:
+    def window(self, hours_of_day: frozenset[int] | None = None) -> Window:
         """The window of the last `window.hours` hours, back from the latest record.
 
         An hour that overlaps it counts whole, so that the window starts at an hour's start. Its tables lie
         in a DuckDB of their own and don't change. Afterwards `counts` tells of `outside` and `dropped_legs`.
+        With `hours_of_day` (0 to 23, in `window.timezone`) only epoch hours that start in those are in it; the
+        others count for `first_seen` and `host_hours` alone, and `counts` stays as it is.
         """
         self.flush()
         end_us = 0 if self._latest_us is None else self._latest_us + 1
         first, last = windows.hours_of(max(end_us - self._config.window.hours * HOUR_US, 0), end_us)
-        within = [self._hours[hour] for hour in sorted(self._hours) if first <= hour <= last]
+        chosen = {number for number in self._hours if first <= number <= last}
+        if hours_of_day is not None:
+            zone = zoneinfo.ZoneInfo(self._config.window.timezone)
+            chosen = {number for number in chosen if windows.hour_of_day(number, zone) in hours_of_day}
+        within = [self._hours[number] for number in sorted(chosen)]
         self._condense(within)
         # sums and names may be told by several summaries; samples and starts, which stay by the hour, may not
-        self._merge([number for number in self._hours if first <= number <= last and self._hours[number].twofold])
+        self._merge([number for number in chosen if self._hours[number].twofold])
         summary = parts.concat(part for hour in within for part in hour.summaries)
-        beside = [hour for number, hour in sorted(self._hours.items()) if not first <= number <= last]
-        tables, self.counts.dropped_legs = joined.tables(
+        beside = [hour for number, hour in sorted(self._hours.items()) if number not in chosen]
+        tables, dropped_legs = joined.tables(
             [hour.marked(self._bounds) for hour in within],
             summary,
             self._first_seen(beside),
             self._host_hours(beside),
             self._bounds,
         )
-        records = self.counts.connections + self.counts.dns_queries
-        self.counts.outside = records - sum(n for hour, n in self._records.items() if first <= hour <= last)
+        if hours_of_day is None:
+            records = self.counts.connections + self.counts.dns_queries
+            self.counts.outside = records - sum(n for hour, n in self._records.items() if first <= hour <= last)
+            self.counts.dropped_legs = dropped_legs
         start_us = first * HOUR_US
         return Window(
             **tables,

@@ -6,6 +6,7 @@ Expressions only, for every engine; `hours.Summaries` runs them on DuckDB over t
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, tzinfo
 
 import ibis
 import ibis.expr.types as ir
@@ -65,6 +66,11 @@ def window(
 def hours_of(start_us: int, end_us: int) -> tuple[int, int]:
     """The first and the last epoch hour that overlap [start_us, end_us)."""
     return start_us // HOUR_US, max(start_us, end_us - 1) // HOUR_US
+
+
+def hour_of_day(hour: int, zone: tzinfo) -> int:
+    """The hour of the day, 0 to 23, in which an epoch hour starts there."""
+    return datetime.fromtimestamp(hour * HOUR_US // 1_000_000, zone).hour
 
 
 def join_hours(name: str, summary: ir.Table) -> ir.Table:
