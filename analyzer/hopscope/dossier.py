@@ -3,78 +3,114 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import ibis
-import ibis.expr.types as ir
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from hopscope import __version__, chains, fusion, narrowing
+from hopscope import __version__, chains, fusion
 from hopscope.config import Config, FusionSettings
 from hopscope.findings import Entity, Evidence, FarEnd, Finding, endpoint, finding_id
 from hopscope.fusion import Scored
 from hopscope.heuristics import registry
-from hopscope.heuristics.base import EVIDENCE, Window
+from hopscope.heuristics.base import Window
 
 CONNECTIONS = 20  # connections kept with a finding
-CLIENTS = 50  # clients and names kept with a finding
+CLIENTS = 50  # clients, names and fingerprints kept with a finding
+FINGERPRINTS = ("ja4", "server_hello", "cert_sha256", "cert_subject", "ssh_host_key", "ssh_server", "ssh_client",
+                "user_agent")  # fmt: skip
 EXTERNAL, INTERNAL, TUNNEL = "T1090.002", "T1090.001", "T1572"
 TUNNELS = frozenset({"nested_tls", "carried_protocol"})  # heuristics that see one protocol inside another
 
 
+Rows = Mapping[str, Mapping[str, Any]]  # by heuristic, the row of evidence of an entity's best client
+Take = Callable[[str, Sequence[int]], list[dict[str, Any]]]  # a heuristic's rows of evidence at these places
+
+
 def findings(window: Window, config: Config, read: Mapping[str, Any]) -> list[Finding]:
     """All findings of a window from `low` up, strongest first; `read` tells what was read and is kept with each."""
-    tables, void = fusion.weigh(window, config)
+    return of_evidence(window, config, read, *fusion.weigh(window, config))
+
+
+def of_evidence(
+    window: Window,
+    config: Config,
+    read: Mapping[str, Any],
+    tables: Mapping[str, pa.Table],
+    void: Mapping[str, str],
+    take: Take | None = None,
+) -> list[Finding]:
+    """The findings of evidence that was weighed before (`fusion.weigh`).
+
+    With `take` the tables need have the columns of EVIDENCE up to `decibans` alone; it gives whole rows.
+    """  # fmt: skip
     scored = fusion.rank(window, tables, config.fusion)
     if not scored:
         return []
+    taken = _taken(scored, take or (lambda name, places: tables[name].take(pa.array(places)).to_pylist()))
+    rows = [{name: taken[name][place] for name, place in s.rows.items()} for s in scored]
+    about = _About(window, scored, rows)
     versions = {"hopscope": __version__, "settings": _digest(config)}
-    pieces = [(s, _rows(s, tables)) for s in scored]
-    uids = sorted({u for _, rows in pieces for row in rows.values() for u in row["uids"] or ()})
-    connections = _connections(window, uids)
-    named = _dns_names(window, [best["server"] for best in (_best(s, rows) for s, rows in pieces)])
-    out = []
-    for entity, rows in pieces:
-        out.append(_finding(entity, rows, connections, named, window, config.fusion, void, dict(read), versions))
+    out = [_finding(s, r, about, config.fusion, void, dict(read), versions) for s, r in zip(scored, rows, strict=True)]
     return chains.with_chains(out)
 
 
-def _rows(scored: Scored, tables: Mapping[str, pa.Table]) -> dict[str, dict[str, Any]]:
-    """For each heuristic that spoke of the entity, the row of its best client."""
-    out = {}
-    for name in scored.pieces:
-        mine = tables[name].filter(_within(tables[name], scored))
-        order = [("decibans", "descending"), *((k, "ascending") for k in EVIDENCE.names[1:6])]
-        out[name] = mine.sort_by(order).slice(0, 1).to_pylist()[0]
-    return out
+def _taken(scored: Sequence[Scored], take: Take) -> dict[str, dict[int, dict[str, Any]]]:
+    """By heuristic and place the rows that the entities need."""
+    wanted: dict[str, set[int]] = {}
+    for s in scored:
+        for name, place in s.rows.items():
+            wanted.setdefault(name, set()).add(place)
+    return {name: dict(zip(sorted(places), take(name, sorted(places)), strict=True)) for name, places in wanted.items()}
 
 
-def _within(table: pa.Table, scored: Scored) -> pa.ChunkedArray:
-    """Which rows of an evidence table support the entity."""
-    kind, value = scored.entity.kind, scored.entity.value
-    if kind == "name":
-        mine = pc.equal(table["name"], value)
-    elif kind == "service":
-        server, port, proto = value.rsplit("|", 2)
-        mine = pc.and_(pc.equal(table["server"], server), pc.equal(table["port"], int(port)))
-        mine = pc.and_(mine, pc.equal(table["proto"], proto))
-    elif kind == "address":
-        mine = pc.equal(table["server"], value)
-    else:
-        inside = [a for a in pc.unique(table["server"]).to_pylist() if ":" in a and narrowing.network(a) == value]
-        mine = pc.is_in(table["server"], value_set=pa.array(inside, pa.string()))
-    return pc.fill_null(pc.and_(mine, pc.equal(table["sensor"], scored.sensor)), False)
+class _About:
+    """What the window knows of the entities beside the evidence, asked for all of them at once."""
+
+    def __init__(self, window: Window, scored: Sequence[Scored], rows: Sequence[Rows]):
+        self.start_us, self.end_us = window.start_us, window.end_us
+        servers = sorted({row["server"] for r in rows for row in r.values()})
+        names = sorted({s.entity.value for s in scored if s.entity.kind == "name"})
+        p = window.pairs
+        mine = p.server.isin(servers) | p.name.isin(names) if names else p.server.isin(servers)
+        self._pairs = p.filter(mine).to_pyarrow()
+        self.connections = _connections(
+            window, sorted({u for r in rows for row in r.values() for u in row["uids"] or ()})
+        )
+        self.dns_names = _dns_names(window, servers)
+        numbers = ibis.memtable(self._pairs.select(["pair"]).group_by("pair").aggregate([]))
+        shown = window.sets.filter(window.sets.kind.isin(FINGERPRINTS)).semi_join(numbers, "pair")
+        self._shown: dict[int, set[str]] = {}
+        for r in shown.select("pair", "kind", "value").distinct().to_pyarrow().to_pylist():
+            self._shown.setdefault(r["pair"], set()).add(f"{r['kind']}:{r['value']}")
+        self._by: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+        for pair in self._pairs.to_pylist():
+            for kind in ("server", "name"):
+                if pair[kind] is not None:
+                    self._by.setdefault((pair["sensor"], kind, pair[kind]), []).append(pair)
+
+    def pairs(self, scored: Scored, server: str) -> list[dict[str, Any]]:
+        """The entity's pairs; of a network those of its strongest address."""
+        kind, value = scored.entity.kind, scored.entity.value
+        if kind == "name":
+            return self._by.get((scored.sensor, "name", value), [])
+        if kind != "service":
+            return self._by.get((scored.sensor, "server", value if kind == "address" else server), [])
+        address, port, proto = value.rsplit("|", 2)
+        mine = self._by.get((scored.sensor, "server", address), [])
+        return [p for p in mine if (p["port"], p["proto"]) == (int(port), proto)]
+
+    def fingerprints(self, pairs: Sequence[Mapping[str, Any]]) -> list[str]:
+        """What hop and clients showed in these pairs, `kind:value`, in order."""
+        return sorted({f for p in pairs for f in self._shown.get(p["pair"], ())})
 
 
 def _finding(
     scored: Scored,
-    rows: Mapping[str, dict[str, Any]],
-    connections: Mapping[str, dict[str, Any]],
-    named: Mapping[tuple[str, str], Sequence[str]],
-    window: Window,
+    rows: Rows,
+    about: _About,
     settings: FusionSettings,
     void: Mapping[str, str],
     read: dict[str, Any],
@@ -85,13 +121,13 @@ def _finding(
     server, port, proto = best["server"], best["port"], best["proto"]
     if scored.entity.kind in ("address", "network"):
         port = proto = None
-    pairs = _pairs_of(window, scored, server).to_pyarrow().to_pylist()
+    pairs = about.pairs(scored, server)
     evidence = tuple(
         _evidence(name, rows[name], scored, settings) for name in sorted(rows, key=lambda n: (-scored.scaled[n], n))
     )
     inside = any(known[n].group in fusion.INSIDE and scored.scaled[n] > 0 for n in rows)
     tunnel = any(scored.scaled[n] > 0 for n in TUNNELS & rows.keys())
-    told = [u for e in evidence for u in e.uids if u in connections]
+    told = [u for e in evidence for u in e.uids if u in about.connections]
     clients = sorted({e.client for e in evidence if e.client and e.decibans > 0} | {p["client"] for p in pairs})
     value = f"{endpoint(server, port)}/{proto}" if scored.entity.kind == "service" else scored.entity.value
     shown = Entity(scored.entity.kind, value)
@@ -105,8 +141,8 @@ def _finding(
         clients_total=len(clients),
         sensor=scored.sensor,
         names=tuple(sorted({p["name"] for p in pairs if p["name"] is not None})[:CLIENTS]),
-        first_seen=_moment(min((p["first_us"] for p in pairs), default=window.start_us)),
-        last_seen=_moment(max((p["last_us"] for p in pairs), default=window.end_us)),
+        first_seen=_moment(min((p["first_us"] for p in pairs), default=about.start_us)),
+        last_seen=_moment(max((p["last_us"] for p in pairs), default=about.end_us)),
         score_db=round(scored.score_db, 1),
         severity=severity(scored.score_db, settings),
         prior_db=settings.prior_db,
@@ -116,14 +152,15 @@ def _finding(
         d3fend=tuple(sorted({known[n].d3fend for n in rows if scored.scaled[n] > 0})),
         counterfactuals={n: round(fusion.without(scored, n, settings), 1) for n in sorted(rows)},
         void={**void, **{n: r["void"] for n, r in rows.items() if r["void"]}},
-        connections=tuple(connections[u] for u in dict.fromkeys(told))[:CONNECTIONS],
+        connections=tuple(about.connections[u] for u in dict.fromkeys(told))[:CONNECTIONS],
         input=read,
         versions=versions,
-        dns_names=tuple(named.get((scored.sensor, server), ())[:CLIENTS]),
+        dns_names=tuple(about.dns_names.get((scored.sensor, server), ())[:CLIENTS]),
+        fingerprints=tuple(about.fingerprints(pairs)[:CLIENTS]),
     )
 
 
-def _best(scored: Scored, rows: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+def _best(scored: Scored, rows: Rows) -> Mapping[str, Any]:
     """The row that says most: the entity is told at its place."""
     return max(rows.items(), key=lambda i: (scored.scaled[i[0]], i[0]))[1]
 
@@ -164,7 +201,7 @@ def _evidence(name: str, row: Mapping[str, Any], scored: Scored, settings: Fusio
     )
 
 
-def _far_end(rows: Mapping[str, dict[str, Any]]) -> FarEnd:
+def _far_end(rows: Rows) -> FarEnd:
     """What the evidence knows of what stands behind the hop."""
     gap, relay, proxy = rows.get("path_gap"), rows.get("relay_pattern"), rows.get("proxy_protocol")
     seen = endpoint(relay["far_peer"], relay["far_port"]) if relay and relay.get("far_peer") else None
@@ -183,17 +220,6 @@ def _far_end(rows: Mapping[str, dict[str, Any]]) -> FarEnd:
         hop_rtt_ms=near,
         answer_rtt_ms=round(near + gap["distance_ms"], 1),
     )
-
-
-def _pairs_of(window: Window, scored: Scored, server: str) -> ir.Table:
-    p = window.pairs.filter(window.pairs.sensor == scored.sensor)
-    kind, value = scored.entity.kind, scored.entity.value
-    if kind == "name":
-        return p.filter(p.name == value)
-    if kind == "service":
-        address, port, proto = value.rsplit("|", 2)
-        return p.filter((p.server == address) & (p.port == int(port)) & (p.proto == proto))
-    return p.filter(p.server == (value if kind == "address" else server))
 
 
 def _connections(window: Window, uids: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -13,8 +13,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from hopscope.config import Config, FusionSettings
 from hopscope.findings import Entity, Finding
@@ -67,6 +69,7 @@ class Scored:
     pieces: dict[str, tuple[float, int]]
     scaled: dict[str, float]
     address: str  # the entity's address; of a name or a network the first
+    rows: dict[str, int]  # the place of each heuristic's piece in its evidence: its best client's row
 
 
 def weigh(window: Window, config: Config) -> tuple[dict[str, pa.Table], dict[str, str]]:
@@ -88,12 +91,12 @@ def weigh(window: Window, config: Config) -> tuple[dict[str, pa.Table], dict[str
 
 
 def rank(window: Window, tables: Mapping[str, pa.Table], settings: FusionSettings) -> list[Scored]:
-    """Entities at `low_db` and above, strongest first, each hop told once."""
-    base = _levels(_comparable(window, tables))
-    if base.num_rows == 0:
-        return []
-    scored = _scores(base, settings)
-    near = [s for s in scored if s.score_db >= settings.low_db]
+    """Entities at `low_db` and above, strongest first, each hop told once.
+
+    Of each of `tables` the columns of EVIDENCE up to `decibans` are read; rows are in order of their keys.
+    """
+    levels = _levels(_comparable(window, _able(tables, settings)))
+    near = [s for s in _scores(levels, settings) if s.score_db >= settings.low_db]
     return sorted(narrowest(near, window, settings), key=lambda s: (-s.score_db, s.entity.kind, s.entity.value))
 
 
@@ -128,18 +131,55 @@ def without(scored: Scored, heuristic: str, settings: FusionSettings) -> float:
     return score_of({h: p for h, p in scored.pieces.items() if h != heuristic}, settings)
 
 
-def _comparable(window: Window, tables: Mapping[str, pa.Table]) -> pa.Table:
-    """The key and decibans of all evidence in one table, with its heuristic; hosts of ours only from INSIDE groups."""
+def _able(tables: Mapping[str, pa.Table], settings: FusionSettings) -> pa.Table:
+    """The rows about places whose support alone could reach `low`: of a million pairs few do.
+
+    All evidence in one table with its `heuristic` and its `row` there. A place is an address, with its whole
+    network, or a name: what speaks for an entity, speaks for the address or the name of each of its rows.
+    """
+    schema = pa.schema([*(EVIDENCE.field(n) for n in _BASE), ("heuristic", pa.string()), ("row", pa.int64())])
+    given = [(name, table.select(list(_BASE))) for name, table in tables.items() if table.num_rows]
+    if not given:
+        return schema.empty_table()
+    sizes = np.array([table.num_rows for _, table in given])
+    rows = pa.concat_tables([table.cast(pa.schema([schema.field(n) for n in _BASE])) for _, table in given])
+    of = np.repeat(np.arange(len(given)), sizes)
+    weights = np.array([settings.weights.get(name, 1.0) for name, _ in given])
+    support = np.maximum(rows["decibans"].to_numpy(), 0.0) * weights[of]
+    enough = settings.low_db - settings.prior_db
+    able = np.zeros(len(rows), bool)
+    for column in ("server", "name"):
+        place = _places(rows[column], column == "server")
+        known = (place >= 0) & (support > 0)
+        most = np.zeros((len(given), int(place.max(initial=0)) + 1))
+        np.maximum.at(most, (of[known], place[known]), support[known] + settings.client_bonus_most_db)
+        able |= (place >= 0) & (most.sum(axis=0) >= enough)[place]
+    kept = np.flatnonzero(able)
+    begin = np.concatenate([[0], np.cumsum(sizes)])[:-1]
+    names = pa.array([name for name, _ in given], pa.string()).take(pa.array(of[kept]))
+    rows = rows.take(pa.array(kept)).append_column("heuristic", names)
+    return rows.append_column("row", pa.array((kept - begin[of[kept]]).astype(np.int64)))
+
+
+def _places(values: pa.ChunkedArray, addresses: bool) -> NDArray[np.int64]:
+    """A number for each value, the same for all addresses of an IPv6 /64; -1 for null."""
+    encoded = values.combine_chunks().dictionary_encode()
+    codes: NDArray[np.int64] = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    if not addresses:
+        return codes
+    # the standard library knows an address's /64
+    nets = [network(a) if ":" in a else a for a in encoded.dictionary.to_pylist()]
+    each = np.asarray(pa.array(nets, pa.string()).dictionary_encode().indices, np.int64)
+    return np.where(codes < 0, -1, each[codes]) if len(each) else codes
+
+
+def _comparable(window: Window, rows: pa.Table) -> pa.Table:
+    """The rows that may be compared: evidence about hosts of ours comes from INSIDE groups alone."""
+    outside = [name for name, heuristic in registry().items() if heuristic.group not in INSIDE]
     ours = window.pairs.filter(window.pairs.server_local).select("server").distinct().to_pyarrow()["server"]
-    parts = []
-    for name, table in tables.items():
-        if registry()[name].group not in INSIDE:
-            table = table.filter(pc.invert(pc.is_in(table["server"], value_set=ours.combine_chunks())))
-        parts.append(
-            table.select(list(_BASE)).append_column("heuristic", pa.array([name] * table.num_rows, pa.string()))
-        )
-    schema = pa.schema([*(EVIDENCE.field(n) for n in _BASE), ("heuristic", pa.string())])
-    return pa.concat_tables([p.cast(schema) for p in parts]) if parts else schema.empty_table()
+    theirs = pc.and_(pc.is_in(rows["heuristic"], value_set=pa.array(outside, pa.string())),
+                     pc.is_in(rows["server"], value_set=ours.combine_chunks()))  # fmt: skip
+    return rows.filter(pc.invert(theirs))
 
 
 def _levels(rows: pa.Table) -> pa.Table:
@@ -148,9 +188,7 @@ def _levels(rows: pa.Table) -> pa.Table:
     ported = rows.filter(pc.is_valid(rows["port"]))
     six = rows.filter(pc.match_substring(rows["server"], ":"))
     service = pc.binary_join_element_wise(ported["server"], ported["port"].cast(pa.string()), ported["proto"], "|")
-    # the standard library knows an address's /64
-    nets = {a: network(a) for a in pc.unique(six["server"]).to_pylist()}
-    prefix = pa.array([nets[a] for a in six["server"].to_pylist()], pa.string())
+    prefix = pa.array([network(a) for a in six["server"].to_pylist()], pa.string())
     levels = (("name", named, named["name"]), ("service", ported, service), ("address", rows, rows["server"]),
               ("network", six, prefix))  # fmt: skip
     return pa.concat_tables([
@@ -160,29 +198,31 @@ def _levels(rows: pa.Table) -> pa.Table:
 
 
 def _scores(levels: pa.Table, settings: FusionSettings) -> list[Scored]:
-    """All entities that positive evidence speaks of, scored."""
+    """All entities that evidence speaks of, scored."""
     supported = levels.filter(pc.greater(levels["decibans"], 0))
-    best = levels.group_by(["sensor", "kind", "value", "heuristic"]).aggregate([("decibans", "max"), ("server", "min")])
-    clients = supported.group_by(["sensor", "kind", "value", "heuristic"]).aggregate([("client", "count_distinct")])
-    best = best.join(clients, ["sensor", "kind", "value", "heuristic"], join_type="left outer")
-    # entities whose positive evidence alone can't reach `low` need no further look: most pairs end here
-    bound = best.append_column("up", pc.max_element_wise(best["decibans_max"], 0.0))
-    reach = bound.group_by(["sensor", "kind", "value"]).aggregate([("up", "sum")])
-    slack = settings.client_bonus_most_db * len(registry())
-    enough = reach.filter(pc.greater_equal(reach["up_sum"], settings.low_db - settings.prior_db - slack))
-    kept = best.join(enough.select(["sensor", "kind", "value"]), ["sensor", "kind", "value"], join_type="inner")
+    counted = supported.group_by(["sensor", "kind", "value", "heuristic"]).aggregate([("client", "count_distinct")])
+    clients = {
+        (r["sensor"], r["kind"], r["value"], r["heuristic"]): r["client_count_distinct"] for r in counted.to_pylist()
+    }
+    # of each heuristic the first row that says most: the tables are in order of their keys
+    order = [("sensor", "ascending"), ("kind", "ascending"), ("value", "ascending"), ("heuristic", "ascending"),
+             ("decibans", "descending"), ("row", "ascending")]  # fmt: skip
     entities: dict[tuple[str, str, str], dict[str, tuple[float, int]]] = {}
     addresses: dict[tuple[str, str, str], str] = {}
-    for r in kept.to_pylist():  # few rows: what remains after the bound above
+    best: dict[tuple[str, str, str], dict[str, int]] = {}
+    for r in levels.sort_by(order).to_pylist():  # few rows: what could reach `low`
         key = (r["sensor"], r["kind"], r["value"])
-        entities.setdefault(key, {})[r["heuristic"]] = (r["decibans_max"], r["client_count_distinct"] or 1)
-        addresses[key] = min(addresses.get(key, r["server_min"]), r["server_min"])
+        addresses[key] = min(addresses.get(key, r["server"]), r["server"])
+        if r["heuristic"] not in entities.setdefault(key, {}):
+            entities[key][r["heuristic"]] = (r["decibans"], clients.get((*key, r["heuristic"]), 1))
+            best.setdefault(key, {})[r["heuristic"]] = r["row"]
     out = []
     for (sensor, kind, value), found in entities.items():
         pieces = dict(sorted(found.items()))
         scaled = scaled_of(pieces, settings)
         score = round(settings.prior_db + sum(scaled.values()), 2)
-        out.append(Scored(Entity(kind, value), sensor, score, pieces, scaled, addresses[(sensor, kind, value)]))
+        key = (sensor, kind, value)
+        out.append(Scored(Entity(kind, value), sensor, score, pieces, scaled, addresses[key], best[key]))
     return out
 
 

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from bench.quality import judge
 from bench.quality.corpus import Item
 from hopscope import config as configuration
-from hopscope import dossier, fusion, narrowing
+from hopscope import dossier, fusion
 from hopscope.config import Config
 from hopscope.errors import InputError
 from hopscope.fusion import Scored
@@ -215,36 +215,24 @@ def told(scored: Scored, tables: dict[str, pa.Table], config: Config) -> Told:
         port = int(text)
     elif kind == "name":  # where the strongest evidence points, as in the finding
         strongest = max(scored.pieces, key=lambda h: (scored.scaled[h], h))
-        rows = _of(tables[strongest], scored)
-        hop, port = rows[0]["server"], rows[0]["port"]
-    gap = _of(tables["path_gap"], scored) if "path_gap" in scored.pieces and "path_gap" in tables else []
+        row = _row(tables, scored, strongest)
+        hop, port = row["server"], row["port"]
+    gap = _row(tables, scored, "path_gap") if "path_gap" in scored.pieces else {}
     return Told(
         entity=f"{kind} {value}",
         hop=hop,
         port=port,
         score_db=scored.score_db,
         severity=dossier.severity(scored.score_db, config.fusion),
-        distance_ms=gap[0].get("distance_ms") if gap else None,
+        distance_ms=gap.get("distance_ms"),
         scaled={h: round(d, 2) for h, d in sorted(scored.scaled.items(), key=lambda i: (-i[1], i[0])) if d},
     )
 
 
-def _of(table: pa.Table, scored: Scored) -> list[dict[str, Any]]:
-    """The evidence rows of an entity, strongest first."""
-    kind, value = scored.entity.kind, scored.entity.value
-    if kind == "name":
-        mine = pc.equal(table["name"], value)
-    elif kind == "service":
-        server, port, proto = value.rsplit("|", 2)
-        mine = pc.and_(pc.equal(table["server"], server), pc.equal(table["port"], int(port)))
-        mine = pc.and_(mine, pc.equal(table["proto"], proto))
-    elif kind == "address":
-        mine = pc.equal(table["server"], value)
-    else:
-        inside = [a for a in pc.unique(table["server"]).to_pylist() if ":" in a and narrowing.network(a) == value]
-        mine = pc.is_in(table["server"], value_set=pa.array(inside, pa.string()))
-    order = [("decibans", "descending"), ("client", "ascending"), ("server", "ascending"), ("port", "ascending")]
-    return list(table.filter(pc.fill_null(mine, False)).sort_by(order).to_pylist())
+def _row(tables: dict[str, pa.Table], scored: Scored, heuristic: str) -> dict[str, Any]:
+    """A heuristic's evidence for the entity's best client."""
+    row: dict[str, Any] = tables[heuristic].slice(scored.rows[heuristic], 1).to_pylist()[0]
+    return row
 
 
 def by_pair(tables: dict[str, pa.Table]) -> pa.Table:
