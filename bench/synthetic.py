@@ -2,10 +2,15 @@
 
     python bench/synthetic.py --connections 3000000 --hours 24 --out DIR
     python bench/synthetic.py --hours 168 --connections 20000000 --hourly --format json --gzip --hopscope --out DIR
+    python bench/synthetic.py --week --out DIR
 
 Whole logs are DIR/conn.log and so on; hourly ones lie as Zeek rotates them,
 DIR/2026-01-05/conn.00:00:00-01:00:00.log, a row in the hour in which its connection ended. DIR/truth.json
 tells what was planted. What is drawn from which distribution: `site_model/places.py` and `traffic.py`.
+
+With --week it is the small office of docs/tuning.md, all four logs, a directory for each day: DIR/exercise,
+DIR/week/2026-01-26 to 2026-02-01, and DIR/after, the Monday after it. Who is there, and why: `site_model/week.py`.
+
 The same arguments always write the same bytes.
 """
 
@@ -24,7 +29,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from site_model import logs, places, text, traffic
+from site_model import logs, places, text, traffic, week
 from site_model.places import EPOCH, SECOND, Site, Size
 
 HOUR = 3600
@@ -37,7 +42,7 @@ def write(size: Size, out: Path, form: str = "tsv", hourly: bool = False, packed
     out.mkdir(parents=True, exist_ok=True)
     with ExitStack() as files:
         whole: dict[str, BinaryIO] = {}
-        for number, tables in enumerate(_hours(site, hopscope)):
+        for number, tables in enumerate(_hours(site, hopscope, range(size.hours))):
             begin = EPOCH + number * HOUR
             for log, table in tables.items():
                 if hourly:
@@ -57,6 +62,30 @@ def write(size: Size, out: Path, form: str = "tsv", hourly: bool = False, packed
     return site
 
 
+def write_week(out: Path) -> Site:
+    """Writes the logs of the office of docs/tuning.md, TSV, a directory for each day, and returns the site."""
+    site = week.office()
+    monday = week.DAYS[1]
+    for days, place in ((week.DAYS[:1], "exercise"), (week.DAYS[1:], "week")):
+        hours = range(24 * days[0], 24 * (days[-1] + 1))
+        with ExitStack() as files:
+            opened: dict[Path, BinaryIO] = {}
+            for number, tables in zip(hours, _hours(site, True, hours), strict=True):
+                day = number // 24
+                begin = EPOCH + day * 24 * HOUR
+                at = out / place / f"{datetime.fromtimestamp(begin, UTC):%Y-%m-%d}" if place == "week" else out / place
+                at = out / "after" if day == monday + 7 else at
+                at.mkdir(parents=True, exist_ok=True)
+                for log, table in tables.items():
+                    path = at / f"{log}.log"
+                    if path not in opened:
+                        opened[path] = files.enter_context(path.open("wb"))
+                        opened[path].write(text.header(log, logs.TYPES[log], begin).encode())
+                    opened[path].write(text.tsv(table, logs.TYPES[log]))
+    (out / "truth.json").write_text(json.dumps(week.truth(site), indent=1) + "\n")
+    return site
+
+
 def truth(site: Site) -> dict[str, object]:
     """What was planted: every hop with its address, port, client, name and far end."""
     address, name = site.addresses.to_pylist(), site.names.to_pylist()
@@ -72,10 +101,10 @@ def truth(site: Site) -> dict[str, object]:
     return {"hosts": s.hosts, "hours": s.hours, "connections": s.connections, "seed": s.seed, "hops": hops}
 
 
-def _hours(site: Site, hopscope: bool) -> Iterator[dict[str, pa.Table]]:
+def _hours(site: Site, hopscope: bool, numbers: range) -> Iterator[dict[str, pa.Table]]:
     """Each hour's rows by log: those that end in it. What is still open at the end is in no log."""
     waiting: dict[str, pa.Table] = {}
-    for number in range(site.size.hours):
+    for number in numbers:
         rng = np.random.default_rng([site.size.seed, 1 + number, 1])
         made = logs.tables(site, traffic.hour(site, number), rng, hopscope)
         end = (EPOCH + (number + 1) * HOUR) * SECOND
@@ -127,8 +156,12 @@ def main() -> None:
     p.add_argument("--hourly", action="store_true", help="a log for each hour, in a directory for each day")
     p.add_argument("--gzip", action="store_true")
     p.add_argument("--hopscope", action="store_true", help="hopscope.log too")
+    p.add_argument("--week", action="store_true", help="the office of docs/tuning.md; of the others it takes --out alone")
     p.add_argument("--out", type=Path, required=True)
     a = p.parse_args()
+    if a.week:
+        write_week(a.out)
+        return
     hosts = a.hosts or max(20, a.connections * 24 // a.hours // 3000)
     write(Size(hosts, a.hours, a.connections, a.seed), a.out, a.format, a.hourly, a.gzip, a.hopscope)
 

@@ -1,7 +1,7 @@
 """The hour's rows as the columns of Zeek's logs: conn, dns, ssl, and hopscope with its timing.
 
 In hopscope.log the round trip to the hop is the address's own with 3 % of exponential noise; answers add a
-server's time to think (exponential, 2 ms) and the way behind a hop, twice where the hop dials first. The
+server's time to think (exponential, 2 ms) and the way behind the address, twice where it dials first. The
 other timing and shape fields follow from these; what the package can't fill is unset.
 """
 
@@ -157,11 +157,12 @@ def _timing(site: Site, rows: Rows, rng: np.random.Generator) -> dict[str, Ints]
         return out
 
     think = rng.exponential(2000, n)
+    behind = (2 - rows["kept"]) * rows["gap"]
     return {
         "tcp_rtt": noisy(way), "client_rtt": noisy(np.full(n, 300.0)),
         "pause": rng.exponential(800, n).astype(np.int64),
-        "hello_rtt": noisy(way + think + 2 * rows["gap"]), "finished_rtt": noisy(way + 200 + rows["gap"]),
-        "first_reply": noisy(way + think + 2 * rows["gap"]),
+        "hello_rtt": noisy(way + think + behind), "finished_rtt": noisy(way + 200 + rows["gap"]),
+        "first_reply": noisy(way + think + behind),
     }  # fmt: skip
 
 

@@ -28,6 +28,8 @@ PERIODS = ((60, 0.06), (300, 0.2), (600, 0.24), (900, 0.15), (1800, 0.15), (3600
 MEAN_CALLS = sum(3600 / period * share for period, share in PERIODS)  # of an agent in an hour
 AGENTS_SHARE = 0.12  # of all connections
 EPOCH = 1_767_571_200  # Monday 2026-01-05 00:00 UTC
+DAY = np.array([3, 3, 3, 3, 3, 3, 4, 5, 7, 8, 8, 8, 7, 8, 8, 8, 7, 6, 5, 4, 4, 4, 3, 3], float)
+ALL_DAY = (0, 24)
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,37 @@ class Hop:
 
 
 @dataclass(frozen=True)
+class Program:
+    """One service of `week`, and who of us calls it by the clock; ids of addresses and names as in `Hop`."""
+
+    kind: str
+    clients: Ints
+    server: int
+    port: int
+    name: int
+    period_us: int
+    jitter: float  # share of the period
+    gap_us: int  # round trip from the address to what answers behind it
+    dials: bool  # the address dials when it is called: the way behind it shows twice at first
+    up: tuple[float, float]  # bytes a call: median and sigma
+    down: float  # bytes of the usual answer
+    days: tuple[int, int]  # first day since EPOCH, and the one after the last
+    hours: tuple[int, int] = ALL_DAY  # first hour of the day, and the one after the last; may wrap midnight
+    rota: int = 0  # so many of the clients a day, in turn; 0: all of them
+    service: int = 1  # place in `traffic.SERVICES`
+    length_s: float = 0.4
+
+    def at_work(self, number: int) -> Ints:
+        """The clients that run it in the hour `number`."""
+        day, hour = divmod(number, 24)
+        first, end = self.hours
+        now = first <= hour < end if first < end else hour >= first or hour < end
+        if not (now and self.days[0] <= day < self.days[1]):
+            return self.clients[:0]
+        return np.roll(self.clients, -day * self.rota)[: self.rota] if self.rota else self.clients
+
+
+@dataclass(frozen=True)
 class Agents:
     """Programs that call by the clock: columns with one entry for each host and program."""
 
@@ -91,6 +124,8 @@ class Site:
     strangers: Ints
     agents: Agents
     hops: tuple[Hop, ...]
+    share: Floats  # cumulative share of the connections by hour
+    programs: tuple[Program, ...] = ()
 
 
 def build(size: Size) -> Site:
@@ -120,11 +155,12 @@ def build(size: Size) -> Site:
     home = np.where(on_edge[:, None], rng.choice(ids["edges"], (len(texts), 2)), ids["origins"][:, None])
     rank = np.arange(1, web + 1) ** -0.9
     activity = rng.lognormal(0, 0.8, size.hosts)
+    share = np.concatenate([[0.0], np.cumsum(DAY[np.arange(size.hours) % 24])])
     site = Site(
         size=size, addresses=pa.array(addresses), local=local, rtt_us=rtt, names=pa.array(texts), home=home,
         popularity=np.cumsum(rank) / rank.sum(), activity=np.cumsum(activity) / activity.sum(),
         hosts=ids["hosts"], servers=ids["servers"], resolvers=ids["resolvers"], strangers=ids["strangers"],
-        agents=_agents(rng, size, ids["hosts"], web), hops=(),
+        agents=_agents(rng, size, ids["hosts"], web), hops=(), share=share / share[-1],
     )  # fmt: skip
     return _plant(site, ids["hops"], rng)
 

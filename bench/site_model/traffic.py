@@ -14,8 +14,9 @@
 | outward DNS | the resolvers ask for what no client asked for in the last time to live | | |
 | inside | the rest: hosts to servers on 445, 389, 88, 8080 | the day's curve | 1,500, 1; 4,000, 1.5 |
 | hops | as planted | period ± jitter | 600, 0.1; 900, 0.3; upload: 20,000,000, 0.5 up |
+| programs | those of `week` | period ± jitter, in their hours and days | their own |
 
-The day's curve: DAY, the share of each hour of the day. A connection lasts four round trips and a lognormal
+The day's curve: `places.DAY`, the share of each hour of the day. A connection lasts four round trips and a lognormal
 time about 0.4 s (sigma 1.5), unless said otherwise; 2 % of those to the internet are never answered.
 """
 
@@ -31,7 +32,8 @@ from site_model.places import EPOCH, SECOND, Floats, Ints, Site, name_id
 HOUR = 3600 * SECOND
 TTL = 900 * SECOND
 NAME_SERVERS = 200  # of the internet
-DAY = np.array([3, 3, 3, 3, 3, 3, 4, 5, 7, 8, 8, 8, 7, 8, 8, 8, 7, 6, 5, 4, 4, 4, 3, 3], float)
+NEWS = 0.05  # share of a program's answers that bring news
+SAME = 13  # bytes by which the others differ at most, and one more
 TCP, UDP = 0, 1
 SERVICES = ("-", "ssl", "http", "dns", "ntp", "smb", "ldap", "krb_tcp", "socks", "http")
 SF, S0, REJ = 0, 1, 2
@@ -40,6 +42,7 @@ STATES = ("SF", "S0", "REJ")
 ROW = np.dtype([
     ("start", "i8"), ("length", "i8"), ("client", "i8"), ("client_port", "i8"), ("server", "i8"), ("port", "i8"),
     ("proto", "i1"), ("service", "i1"), ("state", "i1"), ("name", "i8"), ("up", "i8"), ("down", "i8"), ("gap", "i8"),
+    ("kept", "i1"),  # the way behind the address is kept open: no dial
 ])  # fmt: skip
 QUERY = np.dtype([("start", "i8"), ("rtt", "i8"), ("client", "i8"), ("client_port", "i8"), ("resolver", "i8"),
                   ("name", "i8"), ("row", "i8")])  # fmt: skip
@@ -64,6 +67,7 @@ def hour(site: Site, number: int) -> Hour:
         _time(site, rng, begin), _push(site, rng, begin), _updates(site, rng, begin),
         _backups(site, rng, begin, number),
         *(_hop(site, rng, begin, k) for k in range(len(site.hops))),
+        *(_program(site, k, begin, number) for k in range(len(site.programs))),
     ]  # fmt: skip
     left = max(wanted - sum(len(rows) for rows in fixed), 0)
     rows = np.concatenate([*fixed, _browsing(site, rng, begin, int(0.55 * left))])
@@ -76,8 +80,7 @@ def hour(site: Site, number: int) -> Hour:
 
 def _wanted(site: Site, number: int) -> int:
     """Connections of the hour, so that all hours have as many as was asked for."""
-    share = np.concatenate([[0.0], np.cumsum(DAY[np.arange(site.size.hours) % 24])])
-    upto = np.round(share / share[-1] * site.size.connections).astype(np.int64)
+    upto = np.round(site.share * site.size.connections).astype(np.int64)
     return int(upto[number + 1] - upto[number])
 
 
@@ -211,6 +214,20 @@ def _hop(site: Site, rng: np.random.Generator, begin: int, which: int) -> Rows:
     far["length"] -= np.minimum(far["length"], 30_000)
     far["client_port"] = rng.integers(32_768, 61_000, n)
     return np.concatenate([rows, far])
+
+
+def _program(site: Site, which: int, begin: int, number: int) -> Rows:
+    p = site.programs[which]
+    rng = np.random.default_rng([site.size.seed, 1 + number, 2, which])
+    who = p.at_work(number)
+    period, phase = np.full(len(who), p.period_us), (who * 7_919 + which * 104_729) * 1_000_003 % p.period_us
+    clock, at = _beats(begin, period, phase, rng, np.full(len(who), p.jitter))
+    n = len(at)
+    news = rng.random(n) < NEWS
+    down = p.down + rng.integers(0, SAME, n) + news * p.down * rng.lognormal(np.log(4), 0.8, n)
+    return _rows(rng, begin, n, start=at, client=who[clock], server=p.server, port=p.port, name=p.name,
+                 service=p.service, length=_size(rng, n, p.length_s * SECOND, 0.5), up=_size(rng, n, *p.up),
+                 down=down.astype(np.int64), gap=p.gap_us, kept=not p.dials)  # fmt: skip
 
 
 def _lookups(site: Site, rng: np.random.Generator, rows: Rows) -> tuple[Rows, Rows]:
