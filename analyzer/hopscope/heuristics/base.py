@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import ibis.expr.types as ir
 import pyarrow as pa
 
+from hopscope.baselines.model import Baseline
 from hopscope.config import VantageSettings
 
 MULTICAST = r"^(2(2[4-9]|3[0-9])\.|255\.255\.255\.255$|[fF][fF][0-9a-fA-F]{2}:)"  # groups and broadcast: no hosts
@@ -48,7 +49,7 @@ class Window:
     is name or address. `host_hours` has what each of our hosts exchanged with the internet in each epoch hour
     (sensor, host, hour, orig_bytes, resp_bytes, connections), also of hours before the window. `start_us` and
     `end_us` bound the window; `history_us` is the earliest time known. `lacks` are the fields of
-    Connection that none of the inputs can fill.
+    Connection that none of the inputs can fill. `baseline` is what was learnt as ordinary, None where nothing was.
     """
 
     pairs: ir.Table
@@ -66,6 +67,7 @@ class Window:
     history_us: int
     vantage: VantageSettings
     lacks: frozenset[str] = frozenset()
+    baseline: Baseline | None = None
     shared: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
 

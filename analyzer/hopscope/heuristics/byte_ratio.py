@@ -8,14 +8,18 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from hopscope.config import setting
 from hopscope.heuristics.base import Fact, Window
 from hopscope.heuristics.evidence import evidence, numbers, outbound, rise, void_for_all
+from hopscope.heuristics.learnt import version
 from hopscope.heuristics.segments import Floats, Ints, key_ids, median_mad_of
 from hopscope.summaries.schema import KEY
 
 SPANS = {"3 hours": 3, "a day": 24, "a week": 168}  # what a host's own past is taken over, in hours
+LEARNT = "the days of baseline {}"
+SPAN_FACTS = dict(zip(("median_3h", "median_day", "median_week", "median_learnt"), (*SPANS, LEARNT), strict=True))
 HOUR_US = 3_600_000_000
 CONSISTENT = 1.4826  # a median absolute deviation times this is a standard deviation, where values are normal
 
@@ -31,7 +35,7 @@ class Settings:
     min_deviation: float = setting(0.15, "", "least deviation assumed, for hosts that do only one thing")
     min_peers: int = setting(5, "destinations", "destinations that a host's own baseline needs")
     min_hours_day: int = setting(8, "hours", "hours with traffic that a day's baseline needs")
-    min_hours_week: int = setting(24, "hours", "hours with traffic that a week's baseline needs")
+    min_hours_week: int = setting(24, "hours", "hours with traffic that a week's or a learnt baseline needs")
     most_db: float = setting(8.0, "decibans", "the most that this evidence weighs")
 
 
@@ -45,8 +49,10 @@ FACTS = (
     Fact("median_3h", "", "median ratio of the host's last 3 hours towards the internet; null when one had no traffic"),
     Fact("median_day", "", "the same of the last day's hours; null when too few had traffic"),
     Fact("median_week", "", "the same of the last week's hours; null when too few had traffic"),
-    Fact("baselines", "", "how many baselines could tell: the host's destinations, its 3 hours, day and week"),
+    Fact("median_learnt", "", "the same of the hours of the learnt baseline; null when it can't tell"),
+    Fact("baselines", "", "how many baselines could tell: the host's destinations, 3 hours, day, week, learnt days"),
     Fact("unlike", "", "how many of them the destination is unlike"),
+    Fact("baseline", "", "version of the learnt baseline; null when none was asked"),
 )
 
 
@@ -56,11 +62,12 @@ class ByteRatio:
 
     Formula: the producer-consumer ratio (up - down) / (up + down) of the pair counts from `floor` up, where it is
     `deviations` robust deviations (median absolute deviation times 1.4826, at least `min_deviation`) above the median
-    of the host's habit. Up to four baselines tell that habit: the ratios of the host's outside destinations in the
+    of the host's habit. Up to five baselines tell that habit: the ratios of the host's outside destinations in the
     window, from `min_peers` on; and the hourly ratios of all that it exchanged with the internet in the last 3 hours
-    (all of them), the last day (from `min_hours_day`) and the last week (from `min_hours_week`), hours of less than
-    `min_bytes` left out. The weight is multiplied with the share of them that the destination is unlike; where none
-    can tell, half is given for the floor alone.
+    (all of them), the last day (from `min_hours_day`), the last week (from `min_hours_week`) and the days of a learnt
+    baseline (from `min_hours_week`, the window's own hours left out), hours of less than `min_bytes` left out. The
+    weight is multiplied with the share of them that the destination is unlike; where none can tell, half is given for
+    the floor alone.
 
     Weights: assumed, none are published; capped at `most_db`, since backups, agents that report and calls do the
     same. A host that feeds the internet by habit (a camera, a mail relay, a backup that runs for most of the day) is
@@ -88,7 +95,7 @@ class ByteRatio:
         median, deviation, peers = _habit(rows, ratio)
         spread = np.maximum(deviation, settings.min_deviation)
         fed = (ratio >= settings.floor) & (numbers(rows, "up") >= settings.min_bytes)
-        past = _past(window, rows, settings)
+        past = _past(window, rows, settings) | _learnt(window, rows, settings)
         medians = np.vstack([np.where(peers >= settings.min_peers, median, np.nan), *(m for m, _ in past.values())])
         spreads = np.vstack([spread, *(np.maximum(d, settings.min_deviation) for _, d in past.values())])
         told = ~np.isnan(medians)
@@ -104,19 +111,18 @@ class ByteRatio:
             "host_median": np.round(median, 3),
             "host_deviation": np.round(deviation, 3),
             "peers": peers,
-            **{
-                fact: np.round(past[span][0], 3)
-                for fact, span in zip(("median_3h", "median_day", "median_week"), SPANS, strict=True)
-            },
+            **{fact: np.round(past[span][0], 3) if span in past else pa.nulls(len(rows), pa.float64())
+               for fact, span in SPAN_FACTS.items()},
             "baselines": told.sum(axis=0),
             "unlike": unlike.sum(axis=0),
-        }
+            "baseline": version(window.baseline, len(rows)),
+        }  # fmt: skip
         return evidence(rows, decibans, f"byte_ratio.floor = {settings.floor:g}", FACTS, values, window.samples)
 
     def sentence(self, facts: Mapping[str, Any]) -> str:
         """Both directions and the host's habit."""
-        spans = zip(("median_3h", "median_day", "median_week"), SPANS, strict=True)
-        past = [f"over {span} {facts[fact]:+.2f}" for fact, span in spans if facts.get(fact) is not None]
+        named = {fact: span for fact, span in SPAN_FACTS.items() if facts.get(fact) is not None}
+        past = [f"over {span.format(facts.get('baseline'))} {facts[fact]:+.2f}" for fact, span in named.items()]
         return (
             f"{facts['up']:,} bytes up and {facts['down']:,} down (ratio {facts['ratio']:+.2f}; "
             f"this host's median over {facts['peers']} destinations is {facts['host_median']:+.2f}"
@@ -147,17 +153,36 @@ def _past(window: Window, rows: pa.Table, settings: Settings) -> dict[str, tuple
     h = h.filter(h.hour.between(last - max(SPANS.values()) + 1, last))
     h = h.filter(h.orig_bytes + h.resp_bytes >= max(settings.min_bytes, 1))
     hours = h.select("sensor", "hour", "orig_bytes", "resp_bytes", client=h.host).to_pyarrow()
-    ratio = _ratio(numbers(hours, "orig_bytes"), numbers(hours, "resp_bytes"))
-    keys = ("sensor", "client")
-    both = pa.concat_tables([t.select(keys) for t in (hours, rows)])
-    host = key_ids(both, keys)
-    of_hour, of_row, hosts = host[: len(hours)], host[len(hours) :], int(host.max(initial=-1)) + 1
+    ratio, of_hour, of_row, hosts = _hourly(hours, rows)
     ago = last - np.asarray(hours["hour"].to_numpy(), np.int64)
     out = {}
     for span, length in SPANS.items():
         middle, deviation = _robust(ratio[ago < length], of_hour[ago < length], hosts, enough[span])
         out[span] = middle[of_row], deviation[of_row]
     return out
+
+
+def _learnt(window: Window, rows: pa.Table, settings: Settings) -> dict[str, tuple[Floats, Floats]]:
+    """The same over the days of the learnt baseline, as far as they lie outside the window; nothing without one."""
+    if window.baseline is None:
+        return {}
+    h = window.baseline.host_hours
+    first, last = window.start_us // HOUR_US, max(window.start_us, window.end_us - 1) // HOUR_US
+    before = pc.or_(pc.less(h["hour"], first), pc.greater(h["hour"], last))
+    enough = pc.greater_equal(pc.add(h["orig_bytes"], h["resp_bytes"]), max(settings.min_bytes, 1))
+    ours = pc.is_in(h["host"], value_set=pc.unique(rows["client"]))
+    h = h.filter(pc.and_(pc.and_(before, enough), ours))
+    ratio, of_hour, of_row, hosts = _hourly(h.append_column("client", h["host"]), rows)
+    middle, deviation = _robust(ratio, of_hour, hosts, settings.min_hours_week)
+    return {LEARNT: (middle[of_row], deviation[of_row])}
+
+
+def _hourly(hours: pa.Table, rows: pa.Table) -> tuple[Floats, Ints, Ints, int]:
+    """The ratio of each hour of a host, the number of the host of each hour and of each row, and how many there are."""
+    keys = ("sensor", "client")
+    host = key_ids(pa.concat_tables([t.select(keys) for t in (hours, rows)]), keys)
+    ratio = _ratio(numbers(hours, "orig_bytes"), numbers(hours, "resp_bytes"))
+    return ratio, host[: len(hours)], host[len(hours) :], int(host.max(initial=-1)) + 1
 
 
 def _robust(values: Floats, group: Ints, groups: int, least: int) -> tuple[Floats, Floats]:

@@ -12,11 +12,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from hopscope.baselines.model import Baseline
 from hopscope.config import setting
+from hopscope.heuristics import learnt
 from hopscope.heuristics.base import Fact, Window
 from hopscope.heuristics.evidence import beside, confirmed, evidence, numbers, outbound, partners, rise
+from hopscope.heuristics.learnt import version
 from hopscope.heuristics.peers import communities
-from hopscope.heuristics.segments import differing, key_ids
+from hopscope.heuristics.segments import Floats, differing, key_ids
 from hopscope.summaries.schema import KEY
 
 DAY_US = 86_400_000_000
@@ -56,6 +59,9 @@ FACTS = (
     Fact("places", "destinations", "destinations of the host"),
     Fact("fingerprint", "", "a JA4 or user agent that only this host has, and only here; null when none"),
     Fact("new_days", "days", "history that doesn't know the destination; null when it does or is too short"),
+    Fact("learnt_users", "clients", "hosts of ours that used it in the baseline's days; null without a baseline"),
+    Fact("learnt_peers", "", "the host's community is the learnt one; null when it has none"),
+    Fact("baseline", "", "version of the learnt baseline; null when none was asked"),
 )
 
 
@@ -78,6 +84,9 @@ class Community:
       of us uses all day, often through a program of its own, is what ordinary long tails are made of.
     - new: neither name nor address was seen before the window, with `baseline_days` of history: it weighs
       more the longer the history, up to `full_days`. Without history 0.
+
+    A learnt baseline adds what its days tell: its users count for `few`, a host that it knows has the community that
+    it learnt, of whose members none used the place in those days either, and they are history that may know it.
 
     Weights: MEASURED, shares of ordinary destinations and of hops with the trait: used by one host alone
     75 % of 912 on real logs of 4 hosts (24 h) and of 1 (2 h), 77 to 99 % on others; 15 % of 3,600 in lab
@@ -104,9 +113,10 @@ class Community:
     def weigh(self, window: Window, settings: Settings) -> pa.Table:
         """Evidence per pair; see the class."""
         pairs = _placed(window)
-        rows = pairs.filter(pc.less_equal(pairs["users"], settings.few)).sort_by("pair")
+        few = pc.less_equal(pc.max_element_wise(pairs["users"], pairs["learnt_users"]), settings.few)
+        rows = pairs.filter(few).sort_by("pair")
         use = _used(pairs)
-        table = beside(rows, _outside(use, settings), _PLACE)
+        table = beside(rows, _outside(use, window.baseline, settings), _PLACE)
         table = _new(window, beside(table, _fingerprints(window, pairs), _PLACE), settings)
         here, places = numbers(table, "here"), numbers(table, "places")
         share = here / np.maximum(numbers(table, "total"), 1)
@@ -127,6 +137,9 @@ class Community:
             "places": table["places"],
             "fingerprint": table["fingerprint"],
             "new_days": pc.round(table["new_days"], 1),
+            "learnt_users": table["learnt_users"],
+            "learnt_peers": table["learnt_peers"],
+            "baseline": version(window.baseline, len(table)),
         }
         threshold = f"community.high_share = {settings.high_share:g}"
         return evidence(table, decibans, threshold, FACTS, values, window.samples)
@@ -135,13 +148,15 @@ class Community:
         """What sets the destination apart."""
         said = []
         if facts["peers"] is not None:
-            said.append(f"none of the host's {facts['peers']} peers goes there")
+            before = f", nor did in the days of baseline {facts['baseline']}" if facts.get("learnt_peers") else ""
+            said.append(f"none of the host's {facts['peers']} peers goes there{before}")
         if facts["share"] >= 0.01:
             said.append(f"{facts['share']:.0%} of the host's connections to {facts['places']} destinations go there")
         if facts["fingerprint"] is not None:
             said.append(f"it alone is spoken to by {facts['fingerprint']}")
         if facts["new_days"] is not None:
-            said.append(f"{facts['new_days']:.0f} days of history don't know it")
+            told = f", those of baseline {facts['baseline']} among them," if facts.get("baseline") is not None else ""
+            said.append(f"{facts['new_days']:.0f} days of history{told} don't know it")
         return "; ".join(said)
 
 
@@ -149,7 +164,8 @@ def _placed(window: Window) -> pa.Table:
     """Outbound pairs with `place`: the name where a DNS answer led from it to the address (`led`), else the address.
 
     And with `here`, the host's connections to the place, `total`, its connections, `places`, how many it uses, and
-    `users`, how many hosts of ours use the place or the address, whichever are more.
+    `users`, how many hosts of ours use the place or the address, whichever are more. `learnt_users` is that of the
+    baseline's days, null without a baseline.
     """
     s = window.sets.filter(window.sets.kind == "service", window.sets.value.isin(_CONFIGURED))
     configured = s.select("pair").distinct().to_pyarrow()["pair"].combine_chunks()
@@ -167,7 +183,9 @@ def _placed(window: Window) -> pa.Table:
         "users": np.maximum(*users),
     }.items():
         pairs = pairs.append_column(name, pa.array(values))
-    return pairs
+    if window.baseline is None:
+        return pairs.append_column("learnt_users", pa.nulls(len(pairs), pa.int64()))
+    return pairs.append_column("learnt_users", pa.array(learnt.users(window.baseline, pairs, led)))
 
 
 def _used(pairs: pa.Table) -> pa.Table:
@@ -175,19 +193,39 @@ def _used(pairs: pa.Table) -> pa.Table:
     return pairs.group_by(list(_PLACE)).aggregate([])
 
 
-def _outside(use: pa.Table, settings: Settings) -> pa.Table:
-    """(sensor, client, place, peers, usual_outside) of the places that a host uses and none of its peers does."""
-    members = communities(use)
-    mine = _told_of_host(use, members.filter(pc.greater(members["members"], settings.min_peers)))
+def _outside(use: pa.Table, baseline: Baseline | None, settings: Settings) -> pa.Table:
+    """(sensor, client, place, peers, usual_outside) of the places that a host uses and none of its peers does.
+
+    And `learnt_peers`: whether they are the peers that the baseline learnt, which then didn't use the place either.
+    """
+    found = _outside_of(use, _large(communities(use), settings), None, settings)
+    if baseline is None:
+        return found
+    known = _large(baseline.communities, settings)
+    ours = pc.is_valid(partners(found, known, _HOST))
+    known = _outside_of(use, known, baseline, settings)
+    return pa.concat_tables([found.filter(pc.invert(ours)), known])
+
+
+def _large(members: pa.Table, settings: Settings) -> pa.Table:
+    """The hosts with enough peers."""
+    return members.filter(pc.greater(members["members"], settings.min_peers))
+
+
+def _outside_of(use: pa.Table, members: pa.Table, baseline: Baseline | None, settings: Settings) -> pa.Table:
+    mine = _told_of_host(use, members)
     host, within = key_ids(mine, _HOST), key_ids(mine, ("sensor", "community", "place"))
     lone = np.bincount(within)[within] == 1 if len(within) else np.zeros(0, bool)
+    if baseline is not None:
+        lone &= learnt.alone(baseline, mine)
     size = int(host.max(initial=-1)) + 1
     alone, of = np.bincount(host[lone], minlength=size)[host][lone], np.bincount(host, minlength=size)[host][lone]
     weight = settings.usual_weight
     rate = (alone - 1 + settings.usual_alone_rate * weight) / (of - 1 + weight)
     mine = mine.filter(pa.array(lone))
-    peers = pc.subtract(mine["members"], 1)
-    return mine.select(_PLACE).append_column("peers", peers).append_column("usual_outside", pa.array(rate))
+    told = mine.select(_PLACE).append_column("peers", pc.subtract(mine["members"], 1))
+    told = told.append_column("usual_outside", pa.array(rate))
+    return told.append_column("learnt_peers", pa.array([None if baseline is None else True] * len(told), pa.bool_()))
 
 
 def _told_of_host(use: pa.Table, members: pa.Table) -> pa.Table:
@@ -226,22 +264,33 @@ def _fingerprints(window: Window, pairs: pa.Table) -> pa.Table:
 
 def _new(window: Window, rows: pa.Table, settings: Settings) -> pa.Table:
     """`rows` with `new_days`: the days of history that know neither the address nor the name that led there."""
-    days = (window.start_us - window.history_us) / DAY_US
-    if days < settings.baseline_days:
+    days = _history(window, rows)
+    if not (days >= settings.baseline_days).any():
         return rows.append_column("new_days", pa.nulls(len(rows), pa.float64()))
-    asked = {"address": rows["server"], "name": rows["place"]}
+    asked = {"address": "server", "name": "place"}
     wanted = pa.concat_tables([
         pa.table({"kind": pa.array([kind] * len(values), pa.string()), "value": values})
-        for kind, values in ((kind, pc.unique(column)) for kind, column in asked.items())
+        for kind, values in ((kind, pc.unique(rows[column])) for kind, column in asked.items())
     ])  # fmt: skip
     old = window.first_seen.filter(window.first_seen.first_us < window.start_us).select("kind", "value")
     old = old.semi_join(ibis.memtable(wanted), ["kind", "value"]).to_pyarrow()
-    known = [
-        pc.is_in(column, value_set=old["value"].filter(pc.equal(old["kind"], kind)).combine_chunks())
-        for kind, column in asked.items()
-    ]
-    new_days = pc.if_else(pc.or_(*known), pa.scalar(None, pa.float64()), days)
-    return rows.append_column("new_days", new_days)
+    known = np.zeros(len(rows), bool)
+    for kind, column in asked.items():
+        values = old["value"].filter(pc.equal(old["kind"], kind)).combine_chunks()
+        known |= pc.is_in(rows[column], value_set=values).to_numpy()
+        if window.baseline is not None:
+            users, first_us = learnt.places(window.baseline, kind, rows, column)
+            known |= (users > 0) & (first_us < window.start_us)
+    return rows.append_column("new_days", pa.array(days, mask=known | (days < settings.baseline_days)))
+
+
+def _history(window: Window, rows: pa.Table) -> Floats:
+    """Days before the window that are known, for each row: the baseline's count where it knows the row's sensor."""
+    own = (window.start_us - window.history_us) / DAY_US
+    if window.baseline is None:
+        return np.full(len(rows), own)
+    learnt_here = pc.is_in(rows["sensor"], value_set=pa.array(window.baseline.about.sensors, pa.string()))
+    return np.where(learnt_here.to_numpy(), window.baseline.days_known(window.history_us, window.start_us), own)
 
 
 HEURISTIC = Community()

@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 from hopscope.config import setting
 from hopscope.heuristics.base import Fact, Window
 from hopscope.heuristics.evidence import confirmed, evidence, outbound
-from hopscope.heuristics.segments import differing, key_ids
+from hopscope.heuristics.learnt import hosts, users, version
+from hopscope.heuristics.segments import Flags, Floats, Ints, differing, key_ids
 from hopscope.summaries.schema import KEY
 
 
@@ -32,6 +33,9 @@ class Settings:
 FACTS = (
     Fact("clients", "clients", "hosts of ours that went there (to the address, or to the name where DNS confirms it)"),
     Fact("hosts", "clients", "hosts of ours that talk to the internet in this window"),
+    Fact("learnt_clients", "clients", "hosts of ours that went there in the baseline's days; null without a baseline"),
+    Fact("learnt_hosts", "clients", "hosts of ours that talked to the internet in those days; null without one"),
+    Fact("baseline", "", "version of the learnt baseline; null when none was asked"),
 )
 
 
@@ -42,6 +46,7 @@ class Prevalence:
     Formula: -(step_db x log2(clients / few)) from the third client on, and up to -share_db as the share of
     our active hosts goes from `share_floor` to all. The clients of a name count for an address only where
     a DNS answer led from the one to the other, so that a hop can't borrow a popular name by its SNI.
+    With a learnt baseline the same is asked of its days, and what speaks more against a hop counts.
     A single client is no evidence for a hop: in small networks 77 to 99 % of destinations have one client
     only (measured on ordinary logs of 7 to 10 hosts).
 
@@ -69,17 +74,44 @@ class Prevalence:
         led = pc.is_in(rows["pair"], value_set=confirmed(window)).to_numpy()
         clients[led] = np.maximum(clients[led], differing(key_ids(rows.filter(led), ("sensor", "name")), client[led]))
         total = differing(key_ids(rows, ("sensor",)), client)
-        doublings = np.log2(np.maximum(clients, settings.few) / settings.few)
-        share = np.where(total >= settings.min_hosts, clients / np.maximum(total, 1), 0.0)
-        common = np.clip((share - settings.share_floor) / (1 - settings.share_floor), 0.0, 1.0)
-        against = settings.step_db * doublings + settings.share_db * common * (clients > settings.few)
+        against = _against(clients, total, settings)
+        learnt = _learnt(window, rows, led)
+        if learnt is not None:
+            against = np.maximum(against, _against(*learnt, settings))
+        unknown = pa.nulls(len(rows), pa.int64())
         decibans = -np.minimum(against, settings.most_db)
-        values = {"clients": clients, "hosts": total}
+        values = {
+            "clients": clients,
+            "hosts": total,
+            "learnt_clients": unknown if learnt is None else learnt[0],
+            "learnt_hosts": unknown if learnt is None else learnt[1],
+            "baseline": version(window.baseline, len(rows)),
+        }
         return evidence(rows, decibans, f"prevalence.few = {settings.few} clients", FACTS, values)
 
     def sentence(self, facts: Mapping[str, Any]) -> str:
         """The share in words."""
-        return f"{facts['clients']} of our {facts['hosts']} active hosts go there"
+        said = f"{facts['clients']} of our {facts['hosts']} active hosts go there"
+        if facts.get("baseline") is None:
+            return said
+        days = f"the days of baseline {facts['baseline']}"
+        return f"{said}; in {days} {facts['learnt_clients']} of {facts['learnt_hosts']} did"
+
+
+def _against(clients: Ints, hosts: Ints, settings: Settings) -> Floats:
+    """What so many clients of so many hosts of ours weigh against a hop, uncapped."""
+    doublings = np.log2(np.maximum(clients, settings.few) / settings.few)
+    share = np.where(hosts >= settings.min_hosts, clients / np.maximum(hosts, 1), 0.0)
+    common = np.clip((share - settings.share_floor) / (1 - settings.share_floor), 0.0, 1.0)
+    against: Floats = settings.step_db * doublings + settings.share_db * common * (clients > settings.few)
+    return against
+
+
+def _learnt(window: Window, rows: pa.Table, led: Flags) -> tuple[Ints, Ints] | None:
+    """For each row the clients and the hosts of the baseline's days; None without a baseline."""
+    if window.baseline is None:
+        return None
+    return users(window.baseline, rows, led), hosts(window.baseline, rows)
 
 
 HEURISTIC = Prevalence()
