@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hopscope import __version__, graphing, options
+from hopscope import __version__, graphing, labelling, options
 from hopscope.errors import HopscopeError, InputError, UsageError
 from hopscope.live import commands as live
 from hopscope.options import CRASHED, EXIT_CODES, FOUND, INPUT, INTERRUPTED, NOTHING, READER_GONE, USAGE
@@ -124,6 +124,8 @@ def records(captures: tuple[str, ...], local_nets: str | None, config_file: str 
 
 
 commands.add_command(graphing.graph)
+commands.add_command(labelling.label)
+commands.add_command(labelling.labels_group)
 commands.add_command(live.live)
 commands.add_command(live.follow)
 

@@ -30,6 +30,12 @@ Exit codes:
   3  input that couldn't be read
 """
 
+DONE_CODES = """\b
+Exit codes:
+  0  done
+  2  wrong usage or configuration, or a file that can't be read or written
+"""
+
 captures = click.argument("captures", nargs=-1, required=True, metavar="INPUT...")
 local_nets = click.option(
     "--local-nets", metavar="CIDR,CIDR", help="The monitored networks, e.g. 10.0.0.0/8,2001:db8::/32."
@@ -45,6 +51,7 @@ sensor = click.option(
 store_file = click.option(
     "--findings", "store_file", metavar="FILE", help="Where findings are kept. [default: the last run's]"
 )
+labels_file = click.option("--labels", "labels_file", metavar="FILE", help="Where labels are kept. [default: yours]")
 form = click.option(
     "--format", "form", type=click.Choice(["table", "jsonl"]), help="[default: table on a terminal, else jsonl]"
 )

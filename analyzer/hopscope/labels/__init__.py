@@ -1,7 +1,7 @@
 """Labels: what people said of findings, which findings they fit, and how good findings are by them."""
 
 from hopscope.labels.fits import Fit, Measure, groups_of, marked, measure, of
-from hopscope.labels.kept import VERDICTS, Label, Verdict, changing, in_force, parse, read, summary, write
+from hopscope.labels.kept import VERDICTS, Label, Verdict, changing, in_force, moment, parse, read, summary, write
 
 __all__ = [
     "VERDICTS",
@@ -14,6 +14,7 @@ __all__ = [
     "in_force",
     "marked",
     "measure",
+    "moment",
     "of",
     "parse",
     "read",
