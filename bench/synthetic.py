@@ -156,7 +156,7 @@ def main() -> None:
     p.add_argument("--hourly", action="store_true", help="a log for each hour, in a directory for each day")
     p.add_argument("--gzip", action="store_true")
     p.add_argument("--hopscope", action="store_true", help="hopscope.log too")
-    p.add_argument("--week", action="store_true", help="the office of docs/tuning.md; of the others it takes --out alone")
+    p.add_argument("--week", action="store_true", help="the office of docs/tuning.md; takes --out alone")
     p.add_argument("--out", type=Path, required=True)
     a = p.parse_args()
     if a.week:

@@ -218,8 +218,10 @@ def _hop(site: Site, rng: np.random.Generator, begin: int, which: int) -> Rows:
 
 def _program(site: Site, which: int, begin: int, number: int) -> Rows:
     p = site.programs[which]
-    rng = np.random.default_rng([site.size.seed, 1 + number, 2, which])
     who = p.at_work(number)
+    if not len(who):
+        return np.zeros(0, ROW)
+    rng = np.random.default_rng([site.size.seed, 1 + number, 2, which])
     period, phase = np.full(len(who), p.period_us), (who * 7_919 + which * 104_729) * 1_000_003 % p.period_us
     clock, at = _beats(begin, period, phase, rng, np.full(len(who), p.jitter))
     n = len(at)
