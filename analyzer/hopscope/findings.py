@@ -85,6 +85,7 @@ class Finding:
     ] = ()  # `kind:value` of what hop and clients showed: ja4, cert_sha256, ssh_host_key, ...
     clients_total: int | None = None  # of `clients`, which names the first; None in older stores
     sensor: str = ""  # whose records it came from
+    allowance: tuple[str, ...] = ()  # what the allowlist says of it without hiding it; set when it is shown
     label: str | None = None  # what a person said of it (hop or benign, and the note); set when it is shown
 
     def to_json(self) -> str:
@@ -102,7 +103,8 @@ class Finding:
                 "evidence": tuple(Evidence(**{**e, "uids": tuple(e["uids"])}) for e in raw["evidence"]),
                 "far_end": FarEnd(**raw["far_end"]),
                 **{k: tuple(raw[k]) for k in ("clients", "names", "attack", "d3fend", "connections")},
-                **{k: tuple(raw.get(k, ())) for k in ("dns_names", "chains", "fingerprints")},  # older stores lack them
+                # older stores lack them
+                **{k: tuple(raw.get(k, ())) for k in ("dns_names", "chains", "fingerprints", "allowance")},
             })  # fmt: skip
         except (KeyError, TypeError, AttributeError) as e:
             raise ValueError(f"not a finding: {e}") from e
