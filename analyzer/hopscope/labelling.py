@@ -130,7 +130,8 @@ def export(out: str | None, labels_file: str | None) -> int:
 def import_(file: str, labels_file: str | None) -> int:
     """Add labels of another machine.
 
-    FILE (- for standard input) is what `hopscope labels export` wrote. Labels that are there already are passed over; where both speak of one thing, the newer label is in force.
+    FILE (- for standard input) is what `hopscope labels export` wrote. Labels that are there already are passed over;
+    where two speak of one thing, the newer is in force.
     """
     from hopscope import labels
 

@@ -92,6 +92,42 @@ class Measure:
         return f"precision {precision}, recall {recall}"
 
 
+def of(findings: Iterable[Finding], labels: Iterable[Label]) -> dict[str, Fit]:
+    """The label that fits each finding, by the finding's id; the newest where several do."""
+    index = _Index(labels)
+    out = {}
+    for finding in findings:
+        label = index.newest(finding)
+        if label is not None:
+            out[finding.id] = Fit(label, _new_groups(label, finding) if label.verdict == "benign" else {})
+    return out
+
+
+def marked(findings: Iterable[Finding], labels: Iterable[Label]) -> list[Finding]:
+    """The findings in their order, each with what was said of it."""
+    findings = list(findings)
+    fits = of(findings, labels)
+    return [dataclasses.replace(f, label=fits[f.id].text) if f.id in fits else f for f in findings]
+
+
+def measure(findings: Sequence[Finding], labels: Iterable[Label]) -> Measure:
+    """How good these findings (those at the severity that is acted on) are by the labels."""
+    index = _Index(labels)
+    fits = of(findings, index.labels)
+    counting = {i: fit for i, fit in fits.items() if fit.counts}
+    told = [f for f in findings if f.id in counting and counting[f.id].label.verdict == "hop"]
+    hops = [h for h in index.labels if h.verdict == "hop" and (now := index.newest(h)) and now.verdict == "hop"]
+    found = sum(any(fits_to(hop, f) for f in told) for hop in hops)
+    return Measure(
+        hops=len(told),
+        benign=len(counting) - len(told),
+        outgrown=len(fits) - len(counting),
+        unlabelled=len(findings) - len(fits),
+        found=found,
+        missed=len(hops) - found,
+    )
+
+
 def _share(value: float | None) -> str:
     return "unknown" if value is None else f"{value:.2f}"
 
