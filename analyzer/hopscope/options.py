@@ -52,6 +52,9 @@ store_file = click.option(
     "--findings", "store_file", metavar="FILE", help="Where findings are kept. [default: the last run's]"
 )
 labels_file = click.option("--labels", "labels_file", metavar="FILE", help="Where labels are kept. [default: yours]")
+allow_file = click.option(
+    "--allow", "allow_file", metavar="FILE", help="The allowlist; none for none. [default: yours, where there is one]"
+)
 form = click.option(
     "--format", "form", type=click.Choice(["table", "jsonl"]), help="[default: table on a terminal, else jsonl]"
 )

@@ -22,23 +22,35 @@ REST = 1.0  # a tick that took t seconds is followed by at least REST * t second
 
 @dataclass(frozen=True)
 class Tick:
-    """What one weighing brought: `arisen` are findings that are new or more severe than when last told."""
+    """What one weighing brought: `shown` of what was `found` is to be told (others the allowlist hides), `arisen` of
+    that is new, shown again, or more severe than when last told."""
 
     found: Findings
+    shown: Findings
     arisen: Findings
 
 
 class Loop:
     """Reads a source until it is told to stop, and weighs what was read every `tick_s` seconds.
 
-    `count` tells what was read; the source counts what it refused and what went missing.
+    `count` tells what was read; the source counts what it refused and what went missing. `view` gives what of the
+    findings is to be told; `renewed` is asked when a tick is due, and says that `view` has changed.
     """
 
-    def __init__(self, source: LiveSource, config: Config, count: InputCount, clock: Callable[[], float]):
+    def __init__(
+        self,
+        source: LiveSource,
+        config: Config,
+        count: InputCount,
+        clock: Callable[[], float],
+        view: Callable[[Findings], Findings] = lambda found: found,
+        renewed: Callable[[], bool] = lambda: False,
+    ):
         from hopscope.summaries import Summaries
 
         self.count = count
         self._source, self._config, self._clock = source, config, clock
+        self._view, self._renewed = view, renewed
         self._summaries = Summaries(config)
         self._telling = Telling(count)
         self._told: dict[str, int] = {}  # finding -> the highest severity told of it
@@ -52,7 +64,7 @@ class Loop:
             began = self._clock()
             if began < due:
                 continue
-            if self._changed:
+            if self._renewed() or self._changed:
                 yield self.tick()
             now = self._clock()
             due = now + max(self._config.live.tick_s, REST * (now - began))
@@ -71,10 +83,13 @@ class Loop:
         for reason, problem in unweighed(counts, counts.stale, self._config.window.hours).items():
             self._telling.tell(reason, problem)
         found = Findings(dossier.findings(window, self._config, told(self.count)), self.count)
-        arisen = Findings((f for f in found if SEVERITIES.index(f.severity) > self._told.get(f.id, -1)), self.count)
+        shown = self._view(found)
+        for hidden in {f.id for f in found} - {f.id for f in shown}:
+            self._told.pop(hidden, None)
+        arisen = Findings((f for f in shown if SEVERITIES.index(f.severity) > self._told.get(f.id, -1)), self.count)
         for finding in arisen:
             self._told[finding.id] = SEVERITIES.index(finding.severity)
-        return Tick(found, arisen)
+        return Tick(found, shown, arisen)
 
     def _add(self, batches: list[Batch]) -> None:
         for batch in batches:

@@ -1,0 +1,73 @@
+"""The allowlist as commands use it: which file, read again while a command stays, and when its entries matched."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from pathlib import Path
+
+from hopscope import places
+from hopscope.allow import asns, entries, matched
+from hopscope.allow.applying import Shown, apply
+from hopscope.allow.entries import Allowlist
+from hopscope.config import Config
+from hopscope.errors import UsageError
+from hopscope.findings import Finding
+
+OFF = "none"
+
+
+class Using:
+    """The allowlist of a run.
+
+    `named` is what was given with --allow: a file that must exist, `none` for no allowlist, None for the usual one.
+    Raises UsageError when it can't be read.
+    """
+
+    def __init__(self, named: str | None, config: Config, now: Callable[[], datetime]):
+        self._named, self._config, self._now = named, config, now
+        self.path = places.allow_file(os.environ) if named is None else Path(named)
+        self._seen = self._stamp()
+        self.allowlist = self._load()
+
+    def over(self, findings: Iterable[Finding]) -> Shown:
+        """The findings after the allowlist; keeps when its entries matched, where that can be kept."""
+        now = self._now()
+        shown = apply(findings, self.allowlist, now, self._config.fusion)
+        if shown.matched:
+            ids = [e.id for e in self.allowlist.entries]
+            try:
+                matched.note(places.matches_file(os.environ), self.path, shown.matched, ids, now.date())
+            except UsageError as e:  # findings are worth more than when an entry was last of use
+                return Shown(shown.shown, shown.hidden, (*shown.lines, f"last matches aren't kept: {e}"), shown.matched)
+        return shown
+
+    def refresh(self, config: Config | None = None) -> str | None:
+        """Read the file again when it changed, or with other settings; the line that tells it, None when nothing did.
+
+        A file that can't be read leaves the entries as they were, and is told once for each change.
+        """
+        stamp = self._stamp()
+        if stamp == self._seen and config is None:
+            return None
+        changed, self._seen = stamp != self._seen, stamp
+        self._config = config or self._config
+        try:
+            self.allowlist = self._load()
+        except UsageError as e:
+            return f"{e}; the allowlist stays as it was"
+        return f"{self.path}: read again, {len(self.allowlist.entries)} entries" if changed else None
+
+    def _load(self) -> Allowlist:
+        if self._named == OFF:
+            return Allowlist()
+        database = self._config.network.asn_database
+        return entries.load(self.path, asns.database(database) if database else None, self._named is not None)
+
+    def _stamp(self) -> tuple[int, int, int] | None:
+        try:
+            found = os.stat(self.path)
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size, found.st_ino
