@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,7 @@ def commands() -> None:
 @options.severity
 @options.local_nets
 @options.config_file
+@options.allow_file
 @options.sensor
 @options.store_file
 def hunt(
@@ -46,6 +47,7 @@ def hunt(
     severity: str,
     local_nets: str | None,
     config_file: str | None,
+    allow_file: str | None,
     sensor: str,
     store_file: str | None,
 ) -> int:
@@ -55,18 +57,22 @@ def hunt(
     quotes, or - for a capture on standard input; plain, gzip or zstd. All are weighed together.
     """
     from hopscope import hunting, store
+    from hopscope.allow.using import Using
 
     options.check_input(captures)
     config = hunting.settings(config_file, local_nets)
+    using = Using(allow_file, config, options.now)
     keep = options.keeping(store_file)
     if out is not None:
         options.check_output(Path(out))
     found = options.hunted(captures, config, sensor)
     if keep is not None:
         store.save(keep, found)
-    shown = found.at_least(severity)
+    allowed = using.over(found)
+    visible = hunting.Findings(allowed.shown, found.input)
+    shown = visible.at_least(severity)
     form = form or ("table" if out is None and sys.stdout.isatty() else "jsonl")
-    _output(found, shown, severity, form, out, keep, captures)
+    _output(visible, shown, severity, form, out, keep, captures, allowed.lines)
     return FOUND if shown else NOTHING
 
 
@@ -179,13 +185,14 @@ def _output(
     out: str | None,
     keep: Path | None,
     captures: tuple[str, ...],
+    allowed: Sequence[str],
 ) -> None:
     from hopscope.outputs import jsonl, page, table
 
     pcap = None
     if found.input.packets:  # logs have none to dissect
         pcap = captures[0] if len(captures) == 1 and Path(captures[0]).is_file() else "CAPTURE"
-    told = table.told(found.input, keep, shown, pcap)
+    told = [*table.allowed(allowed), *table.told(found.input, keep, shown, pcap)]
     if form == "jsonl":
         lines = [jsonl.finding(f) for f in shown]
         page.write([table.verdict(shown, found, severity), *told], page.console(sys.stderr))

@@ -22,6 +22,7 @@ from hopscope.options import EXIT_CODES, NOTHING
 @options.severity
 @options.local_nets
 @options.config_file
+@options.allow_file
 @options.sensor
 def graph(
     captures: tuple[str, ...],
@@ -30,6 +31,7 @@ def graph(
     severity: str,
     local_nets: str | None,
     config_file: str | None,
+    allow_file: str | None,
     sensor: str,
 ) -> int:
     """Hunt, and write what was found as a graph: clients, hops, far ends, names and certificates.
@@ -39,15 +41,18 @@ def graph(
     """
     from hopscope import graph as graphs
     from hopscope import hunting, terminal
+    from hopscope.allow.using import Using
     from hopscope.outputs import graph_files
 
     options.check_input(captures)
     config = hunting.settings(config_file, local_nets)
     if out is not None:
         options.check_output(Path(out))
+    using = Using(allow_file, config, options.now)
     found = options.hunted(captures, config, sensor)
-    made = graphs.build(found.at_least(severity))
-    for problem in found.input.problems or []:
+    allowed = using.over(found)
+    made = graphs.build(hunting.Findings(allowed.shown, found.input).at_least(severity))
+    for problem in (*(found.input.problems or []), *allowed.lines):
         terminal.say(problem)
     if made.chains.cut:
         terminal.say("there are longer or further chains than were followed")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -17,6 +17,7 @@ from hopscope import options
 from hopscope.options import EXIT_CODES, FOUND, NOTHING
 
 if TYPE_CHECKING:
+    from hopscope.allow.using import Using
     from hopscope.config import Config
     from hopscope.hunting import Findings
     from hopscope.live.loop import Tick
@@ -37,6 +38,7 @@ ECHO_S = 1.0  # how long after a signal another one is taken for the same
 @click.option("--send/--no-send", default=True, show_default=True, help="Send findings back to Zeek.")
 @options.local_nets
 @options.config_file
+@options.allow_file
 @options.store_file
 def live(
     url: str,
@@ -48,6 +50,7 @@ def live(
     send: bool,
     local_nets: str | None,
     config_file: str | None,
+    allow_file: str | None,
     store_file: str | None,
 ) -> int:
     """Hunt in what a running Zeek sends, and tell findings as they arise.
@@ -65,7 +68,7 @@ def live(
     tls = live_source.Tls(ca, cert, key)
     networks = Networks(config.network.local_nets)
     with live_source.connect(url, config.live, count, tls, networks) as source:
-        return _stay(source, url, config, count, form, severity, store_file, send)
+        return _stay(source, url, config, count, form, severity, allow_file, store_file, send)
 
 
 @click.command(epilog=EXIT_CODES)
@@ -74,6 +77,7 @@ def live(
 @options.severity
 @options.local_nets
 @options.config_file
+@options.allow_file
 @options.store_file
 def follow(
     directory: str,
@@ -81,6 +85,7 @@ def follow(
     severity: str,
     local_nets: str | None,
     config_file: str | None,
+    allow_file: str | None,
     store_file: str | None,
 ) -> int:
     """Hunt in the logs that Zeek is writing in DIR, and tell findings as they arise.
@@ -95,7 +100,7 @@ def follow(
     config = hunting.settings(config_file, local_nets)
     count = InputCount()
     with Following(Path(directory), config, count, time.sleep) as source:
-        return _stay(source, directory, config, count, form, severity, store_file, send=False)
+        return _stay(source, directory, config, count, form, severity, allow_file, store_file, send=False)
 
 
 def _stay(
@@ -105,16 +110,19 @@ def _stay(
     count: InputCount,
     form: str | None,
     severity: str,
+    allow_file: str | None,
     store_file: str | None,
     send: bool,
 ) -> int:
     """Run the loop until a signal ends it; the exit code tells whether anything was found."""
     from hopscope import store, terminal
+    from hopscope.allow.using import Using
     from hopscope.live.loop import Loop
 
+    allowed = _Allowed(Using(allow_file, config, options.now))
     keep = options.keeping(store_file)
     form = form or ("table" if sys.stdout.isatty() else "jsonl")
-    loop = Loop(source, config, count, time.monotonic)
+    loop = Loop(source, config, count, time.monotonic, allowed, allowed.renewed)
     last: Tick | None = None
     shown = 0
     problems = _Problems(count)
@@ -137,7 +145,7 @@ def _stay(
                 store.save(keep, tick.found)
             last = tick
     problems.tell()
-    return _sum_up(last, count, severity, keep)
+    return _sum_up(last, count, severity, keep, allowed.lines)
 
 
 def _show(arisen: Findings, form: str) -> None:
@@ -150,15 +158,43 @@ def _show(arisen: Findings, form: str) -> None:
     sys.stdout.flush()
 
 
-def _sum_up(last: Tick | None, count: InputCount, severity: str, keep: Path | None) -> int:
+def _sum_up(last: Tick | None, count: InputCount, severity: str, keep: Path | None, allowed: Sequence[str]) -> int:
     """The last words, on standard error."""
     from hopscope.outputs import page, table
 
-    found = last.found if last is not None else []
-    shown = last.found.at_least(severity) if last is not None else []
-    rows = [table.verdict(shown, found, severity), *table.told(count, keep, shown, None)]
+    found = last.shown if last is not None else []
+    shown = last.shown.at_least(severity) if last is not None else []
+    rows = [table.verdict(shown, found, severity), *table.allowed(allowed), *table.told(count, keep, shown, None)]
     page.write(rows, page.console(sys.stderr))
     return FOUND if shown else NOTHING
+
+
+class _Allowed:
+    """The allowlist over the findings of each tick; what it hides is told when that changes."""
+
+    def __init__(self, using: Using):
+        self._using = using
+        self.lines: tuple[str, ...] = ()
+
+    def __call__(self, found: Findings) -> Findings:
+        from hopscope import terminal
+        from hopscope.hunting import Findings
+
+        shown = self._using.over(found)
+        for line in shown.lines:
+            if line not in self.lines:
+                terminal.say(line)
+        self.lines = shown.lines
+        return Findings(shown.shown, found.input)
+
+    def renewed(self) -> bool:
+        """Whether the file changed since it was last asked for; tells so."""
+        from hopscope import terminal
+
+        line = self._using.refresh()
+        if line is not None:
+            terminal.say(line)
+        return line is not None
 
 
 class _Problems:

@@ -52,6 +52,11 @@ def told(count: InputCount, store: Path | None, shown: Sequence[Finding], pcap: 
     return lines
 
 
+def allowed(lines: Sequence[str]) -> list[Row]:
+    """What the allowlist hid, lowered or can't judge: the lines of `allow.Shown`."""
+    return [Row(line, "allowlist" if i == 0 else "", LABELS) for i, line in enumerate(lines)]
+
+
 def summary(count: InputCount) -> str:
     """One line of what a run read."""
     read = [words.plural(count.connections, "connection"), words.plural(count.dns_queries, "DNS query")]
@@ -100,7 +105,9 @@ def told_of(f: Finding) -> Iterator[Row]:
         yield _row("chain", chain)
     yield _row("seen", words.period(f.first_seen, f.last_seen))
     if f.suppression is not None:
-        yield _row("suppressed", f.suppression)
+        yield _row("hidden", f.suppression)
+    for i, line in enumerate(f.allowance):
+        yield _row("allowlist" if i == 0 else "", line)
 
 
 def strongest(evidence: Sequence[Evidence]) -> list[Evidence]:
