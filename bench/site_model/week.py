@@ -32,6 +32,7 @@ HOSTS, SEED = 60, 1
 CONNECTIONS_A_DAY = 30_000  # of a working day, programs below included
 WEEK = 21  # days from the exercise to the week's Monday
 DAYS = (0, *range(WEEK, WEEK + 8))  # the days of which there are records
+DURING = (WEEK, WEEK + 8)  # the hops' days; all else was there before
 WEEKEND = 0.3  # of a working day's traffic
 NIGHT, WORK = (22, 5), (8, 18)  # first hour, and the one after the last
 SMALL = (900.0, 0.02)  # a report: bytes up, sigma
@@ -42,7 +43,8 @@ KINDS = {
     "connector": "connectors of business software report to their maker through an accelerator of the maker's cloud",
     "backup": "backup servers send blocks of one size to storage nodes whose addresses their controller told them, "
     "through the provider's nearest load balancer",
-    "inventory": "the inventory service scans two other machines each day, through the maker's accelerator",
+    "inventory": "each day another tenth of the machines is scanned for what is installed, through the accelerator "
+    "of the maker",
     "building": "cameras, lifts and heating keep in touch with their makers' relays, at built-in addresses",
     "branch": "a branch and a partner are reached through a provider's gateway: TCP ends there",
     "redirector": "an implant behind a redirector on a rented machine",
@@ -95,13 +97,13 @@ class _Plan:
     def rented(self, kind: str, clients: Ints, address: str, port: int, jitter: float, period_s: int,
                name: str | None = None, **other: object) -> None:  # fmt: skip
         """A hop."""
-        rng = self.rng
+        rng, other = self.rng, {"days": DURING, **other}
         server = self.address(address, max(rng.lognormal(np.log(30_000), 0.5), 2000))
         self._add(kind, clients, server, port, name, period_s, jitter, rng.lognormal(np.log(60_000), 0.5), True, other)
 
     def _add(self, kind: str, clients: Ints, server: int, port: int, name: str | None, period_s: int, jitter: float,
              gap_us: float, dials: bool, other: dict[str, object]) -> None:  # fmt: skip
-        usual = {"up": SMALL, "down": self.rng.lognormal(np.log(1800), 0.6), "days": (WEEK, WEEK + 8)}
+        usual = {"up": SMALL, "down": self.rng.lognormal(np.log(1800), 0.6), "days": (0, WEEK + 8)}
         known = -1 if name is None else self.name(name, server)
         self.programs.append(Program(kind, clients, server, port, known, period_s * SECOND, jitter, int(gap_us), dials,
                                      **(usual | other)))  # type: ignore[arg-type] # fmt: skip
@@ -164,7 +166,7 @@ def _backups(plan: _Plan, backup: Ints) -> None:
 def _inventory(plan: _Plan, desk: Ints) -> None:
     for i in range(5):
         plan.front("inventory", np.roll(desk, 11 * i), f"198.18.70.{20 + i}", name=f"scan{i + 1}.assets.example",
-                   period_s=300, rota=2)  # fmt: skip
+                   period_s=300, rota=HOSTS // 10)  # fmt: skip
 
 
 def _building(plan: _Plan, building: Ints) -> None:
