@@ -7,10 +7,8 @@ here, each heuristic's own group stands in the heuristic's file and appears as `
 
 from __future__ import annotations
 
-import dataclasses
 import ipaddress
 import itertools
-import tomllib
 import zoneinfo
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +17,6 @@ from typing import Any
 
 from hopscope.errors import UsageError
 
-ENV_PREFIX = "HOPSCOPE_"
 SIGNED = frozenset({"", "decibans"})  # units of what may be less than nothing
 
 
@@ -218,99 +215,17 @@ MAPPINGS: dict[str, Callable[[], dict[str, float]]] = {"fusion.weights": _weight
 
 
 def load(
-    path: Path | None = None, env: Mapping[str, str] | None = None, overrides: Mapping[str, Any] | None = None
+    path: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    patch: Path | None = None,
 ) -> Config:
-    """Read the settings: defaults, then the TOML file, then HOPSCOPE_SECTION__KEY from `env`, then `overrides`.
+    """Read the settings: defaults, then the TOML file, then a second one, then the environment, then `overrides`.
 
-    `overrides` maps dotted names ("network.local_nets", "heuristics.path_gap.floor_ms") to values.
-    Raises UsageError with the place of the first unknown key, wrong type or unreadable file.
+    `env` is looked through for HOPSCOPE_SECTION__KEY. `overrides` maps dotted names ("network.local_nets",
+    "heuristics.path_gap.floor_ms", "path_gap.floor_ms") to values, or to texts as a command line has them.
+    Raises UsageError with the place of the first unknown key, wrong type, unit or number, or unreadable file.
     """
-    from hopscope import heuristics  # here: heuristics declare their settings with `setting` of this module
+    from hopscope.configuring import loading  # here: it knows the heuristics, which know this module
 
-    values: dict[str, tuple[Any, str]] = {}
-    if path is not None:
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as e:
-            raise UsageError(f"{path}: can't be read ({e}); check the path given with --config") from e
-        try:
-            tree = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as e:
-            raise UsageError(f"{path}: not valid TOML ({e}); correct that line") from e
-        _flatten(tree, "", str(path), values)
-    for key, raw in (env or {}).items():
-        if key.startswith(ENV_PREFIX) and "__" in key:
-            values[key.removeprefix(ENV_PREFIX).lower().replace("__", ".")] = (_from_text(raw), f"environment {key}")
-    for key, value in (overrides or {}).items():
-        values[key] = (value, "command line")
-
-    registry = heuristics.registry()
-    groups: dict[str, type[Any]] = dict(SECTIONS) | {f"heuristics.{n}": type(h.defaults) for n, h in registry.items()}
-    chosen: dict[str, dict[str, Any]] = {g: {} for g in groups}
-    disabled: frozenset[str] = frozenset()
-    for name, (value, origin) in values.items():
-        if name == "disabled":
-            disabled = _disabled(value, origin, set(registry))
-            continue
-        group, _, key = name.rpartition(".")
-        table, _, entry = group.rpartition(".")
-        if table in groups and (known := MAPPINGS.get(group)) is not None:
-            if key not in known():
-                raise UsageError(f"{origin}: {group} names no {key!r}; there are {', '.join(sorted(known()))}")
-            chosen[table].setdefault(entry, {})[key] = _coerce(value, 0.0, name, origin)
-            continue
-        if group not in groups:
-            raise UsageError(f"{origin}: unknown setting {name!r}; sections are {', '.join(sorted(groups))}")
-        fields = {f.name: f for f in dataclasses.fields(groups[group])}
-        if key not in fields:
-            raise UsageError(f"{origin}: unknown setting {name!r}; {group} has {', '.join(sorted(fields))}")
-        chosen[group][key] = _coerce(value, fields[key].default, name, origin)
-    built = {g: cls(**chosen[g]) for g, cls in groups.items()}
-    return Config(
-        **{s: built[s] for s in SECTIONS},
-        heuristics={n: built[f"heuristics.{n}"] for n in registry},
-        disabled=disabled,
-    )
-
-
-def _flatten(tree: Mapping[str, Any], prefix: str, origin: str, out: dict[str, tuple[Any, str]]) -> None:
-    for key, value in tree.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, dict):
-            _flatten(value, f"{name}.", origin, out)
-        else:
-            out[name] = (value, origin)
-
-
-def _from_text(raw: str) -> Any:
-    """An environment variable's value: TOML where it parses (numbers, true, lists), else a plain string."""
-    try:
-        return tomllib.loads(f"x = {raw}")["x"]
-    except tomllib.TOMLDecodeError:
-        return raw
-
-
-def _disabled(value: Any, origin: str, known: set[str]) -> frozenset[str]:
-    names = [value] if isinstance(value, str) else list(value)
-    for n in names:
-        if n not in known:
-            raise UsageError(f"{origin}: disabled names no heuristic {n!r}; there are {', '.join(sorted(known))}")
-    return frozenset(names)
-
-
-def _coerce(value: Any, default: Any, name: str, origin: str) -> Any:
-    if isinstance(default, tuple):
-        items = [v.strip() for v in value.split(",") if v.strip()] if isinstance(value, str) else value
-        if not isinstance(items, list | tuple):
-            raise UsageError(f"{origin}: {name} must be a list, not {value!r}")
-        return tuple(items)
-    if isinstance(default, bool) or isinstance(value, bool):
-        fits = isinstance(default, bool) and isinstance(value, bool)
-    elif isinstance(default, float):
-        fits = isinstance(value, int | float)
-        value = float(value) if fits else value
-    else:
-        fits = isinstance(value, type(default))
-    if not fits:
-        raise UsageError(f"{origin}: {name} must be a {type(default).__name__}, not {value!r}")
-    return value
+    return loading.read(path, env, overrides, patch).checked()
