@@ -18,14 +18,13 @@ from hopscope.heuristics import learnt
 from hopscope.heuristics.base import Fact, Window
 from hopscope.heuristics.evidence import beside, confirmed, evidence, numbers, outbound, partners, rise
 from hopscope.heuristics.learnt import version
-from hopscope.heuristics.peers import communities
+from hopscope.heuristics.peers import communities, configured
 from hopscope.heuristics.segments import Floats, differing, key_ids
 from hopscope.summaries.schema import KEY
 
 DAY_US = 86_400_000_000
 _HOST = ("sensor", "client")
 _PLACE = ("sensor", "client", "place")
-_CONFIGURED = ("dns", "ntp", "dhcp")  # resolvers and time servers: everybody's, or a host's own business
 
 
 @dataclass(frozen=True)
@@ -167,10 +166,8 @@ def _placed(window: Window) -> pa.Table:
     `users`, how many hosts of ours use the place or the address, whichever are more. `learnt_users` is that of the
     baseline's days, null without a baseline.
     """
-    s = window.sets.filter(window.sets.kind == "service", window.sets.value.isin(_CONFIGURED))
-    configured = s.select("pair").distinct().to_pyarrow()["pair"].combine_chunks()
     pairs = outbound(window).select(*KEY, "connections").to_pyarrow()
-    pairs = pairs.filter(pc.invert(pc.is_in(pairs["pair"], value_set=configured)))
+    pairs = pairs.filter(pc.invert(pc.is_in(pairs["pair"], value_set=configured(window))))
     led = pc.is_in(pairs["pair"], value_set=confirmed(window))
     pairs = pairs.append_column("led", led).append_column("place", pc.if_else(led, pairs["name"], pairs["server"]))
     use, host, client = (key_ids(pairs, keys) for keys in (_PLACE, _HOST, ("client",)))

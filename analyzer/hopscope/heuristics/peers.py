@@ -10,15 +10,23 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hopscope.heuristics.base import Window
 from hopscope.heuristics.segments import Ints, key_ids
 
 MOST_USERS = 50
 MOST_HOSTS = 2000
 NEIGHBOURS = 10
+CONFIGURED = ("dns", "ntp", "dhcp")  # resolvers and time servers: everybody's, or a host's own business
 SEED = 0  # Louvain visits hosts in an order of its own choice: always the same
 
 _T, _I = pa.string(), pa.int64()
 SCHEMA = pa.schema([("sensor", _T), ("client", _T), ("community", _I), ("members", _I)])
+
+
+def configured(window: Window) -> pa.Array:
+    """The numbers of the pairs whose server is none that a host chose to talk to."""
+    s = window.sets.filter(window.sets.kind == "service", window.sets.value.isin(CONFIGURED))
+    return s.select("pair").distinct().to_pyarrow()["pair"].combine_chunks()
 
 
 def communities(use: pa.Table) -> pa.Table:

@@ -97,6 +97,13 @@ def host_hours_sql() -> dict[str, str]:
     return _all_sql({"host_hours": window.host_hours(pairs, unbound("known_hosts", window.HOST_HOURS))})
 
 
+@functools.cache
+def pair_hours_sql() -> dict[str, str]:
+    """SQL of `window.pair_hours` over connections and the table pairs of `schema.TABLES`."""
+    rows = condense.of_connections("pairs", unbound("connections", prepare.CONNECTIONS))
+    return _all_sql({"pair_hours": window.pair_hours(merge.union([rows, summaries()["pairs"]]))})
+
+
 @contextmanager
 def _registered(con: duckdb.DuckDBPyConnection, tables: Tables) -> Iterator[None]:
     for name, table in tables.items():

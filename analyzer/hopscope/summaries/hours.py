@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zoneinfo
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -114,7 +113,7 @@ class Summaries:
         first, last = windows.hours_of(max(end_us - self._config.window.hours * HOUR_US, 0), end_us)
         chosen = {number for number in self._hours if first <= number <= last}
         if hours_of_day is not None:
-            zone = zoneinfo.ZoneInfo(self._config.window.timezone)
+            zone = self._config.window.zone
             chosen = {number for number in chosen if windows.hour_of_day(number, zone) in hours_of_day}
         within = [self._hours[number] for number in sorted(chosen)]
         self._condense(within)
@@ -141,6 +140,17 @@ class Summaries:
             history_us=start_us if self._earliest_us is None else self._earliest_us,
             vantage=self._config.vantage,
         )
+
+    def pair_hours(self) -> pa.Table:
+        """What each pair exchanged in each hour that is held, of `window.PAIR_HOURS`."""
+        self.flush()
+        hours = list(self._hours.values())
+        inputs = {
+            "connections": held.together(hours),
+            "pairs": parts.concat(part for hour in hours for part in hour.summaries)["pairs"],
+        }
+        made = engine.run(self._con, engine.pair_hours_sql(), inputs, {"pair_hours": windows.PAIR_HOURS})
+        return made["pair_hours"]
 
     def tables(self) -> Summary:
         """The summaries of all hours that are held, merged: tables of `schema.TABLES`."""

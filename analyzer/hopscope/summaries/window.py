@@ -33,6 +33,11 @@ HOST_HOURS = pa.schema([
 ])  # fmt: skip
 """What each of our hosts exchanged with the internet in each hour, over connections it made; merges by sum."""
 HOST_KEY = ("sensor", "host", "hour")
+PAIR_HOURS = pa.schema([
+    ("pair", pa.int64()), ("hour", pa.int64()),
+    ("orig_bytes", pa.int64()), ("resp_bytes", pa.int64()), ("connections", pa.int64()),
+])  # fmt: skip
+"""What each pair exchanged in each hour."""
 
 
 def window(
@@ -134,6 +139,12 @@ def first_seen(summaries: Mapping[str, ir.Table], known: ir.Table | None = None)
             )
     seen = merge.union(parts)
     return seen.aggregate(first_us=seen.first_us.min(), last_us=seen.last_us.max(), by=["kind", "value"])
+
+
+def pair_hours(pairs: ir.Table) -> ir.Table:
+    """PAIR_HOURS of rows of `pairs` (merged or not)."""
+    sums = {c: merge.total(pairs[c]) for c in ("orig_bytes", "resp_bytes", "connections")}
+    return pairs.aggregate(**sums, by=["pair", "hour"]).select(*PAIR_HOURS.names)
 
 
 def host_hours(pairs: ir.Table, known: ir.Table | None = None) -> ir.Table:
