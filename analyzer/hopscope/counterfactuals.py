@@ -17,7 +17,6 @@ from typing import Any
 from hopscope import fusion
 from hopscope.config import Config, FusionSettings
 from hopscope.dossier import severity
-from hopscope.errors import UsageError
 from hopscope.findings import SEVERITIES, Finding
 
 Piece = tuple[float, int]
@@ -126,9 +125,11 @@ def grid(now: float, up: bool, most: float | None = None, whole: bool = False) -
     exponent = math.floor(math.log10(now))
     powers = range(exponent - DECADES - 1, exponent + DECADES + 2)
     every = [float(f"{mantissa}e{power - 1}") for power in powers for mantissa in ROUND]
+    if whole:  # below ten each, above it the round ones
+        every = [*map(float, range(1, 10)), *(v for v in every if v >= 10)]
     far = now * 10.0 ** (DECADES if up else -DECADES)
     least, greatest = min(now, far), max(now, far) if most is None or not up else min(far, most)
-    chosen = [v for v in every if least <= v <= greatest and v != now and (not whole or v.is_integer())]
+    chosen = [v for v in every if least <= v <= greatest and v != now]
     return chosen if up else chosen[::-1]
 
 
@@ -192,13 +193,9 @@ class _Trial:
         return *found, least
 
     def _score(self, value: float) -> float | None:
-        """The entity's score with the setting at that value; None where it can't be, or there were trials enough."""
+        """The entity's score with the setting at that value; None when there were trials enough."""
         if self.weighed >= self.left:
             return None
         self.weighed += 1
-        try:
-            changed = dataclasses.replace(self.settings, **{self.key: type(self.now)(value)})
-        except UsageError:  # settings that can't be together, such as a least above the greatest
-            return None
-        piece = self.weigh(changed)
+        piece = self.weigh(dataclasses.replace(self.settings, **{self.key: type(self.now)(value)}))
         return fusion.score_of(self.others if piece is None else {**self.others, self.heuristic: piece}, self.fusion)
