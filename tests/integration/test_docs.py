@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shutil
 from pathlib import Path
-from types import ModuleType
 
 import click
 import pytest
@@ -14,19 +12,10 @@ import pytest
 from hopscope import cli
 from hopscope.heuristics import registry
 from hopscope.heuristics.base import Heuristic
+from support.documents import script
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-def script(name: str) -> ModuleType:
-    """One of the scripts in docs/."""
-    spec = importlib.util.spec_from_file_location(f"docs_{name}", ROOT / "docs" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.parametrize("name", ["records", "settings", "heuristics"])
