@@ -7,6 +7,7 @@ here, each heuristic's own group stands in the heuristic's file and appears as `
 
 from __future__ import annotations
 
+import datetime
 import ipaddress
 import itertools
 import zoneinfo
@@ -78,11 +79,16 @@ class WindowSettings:
 
     def __post_init__(self) -> None:
         try:
-            zoneinfo.ZoneInfo(self.timezone)
-        except (ValueError, OSError) as e:  # no such zone, or no name of one at all
+            _ = self.zone
+        except (LookupError, ValueError, OSError) as e:  # no such zone, or no name of one at all
             raise UsageError(
                 f"window.timezone: {self.timezone!r} is no time zone that is known here; write it like Europe/Berlin"
             ) from e
+
+    @property
+    def zone(self) -> datetime.tzinfo:
+        """The time zone; UTC needs no database of zones."""
+        return datetime.UTC if self.timezone == "UTC" else zoneinfo.ZoneInfo(self.timezone)
 
 
 @dataclass(frozen=True)

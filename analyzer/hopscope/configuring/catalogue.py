@@ -75,17 +75,20 @@ def full_name(name: str, known: Mapping[str, Setting]) -> str:
 def unknown(name: str, known: Mapping[str, Setting]) -> str:
     """The words for a name that is none, with what may have been meant."""
     if any(other.startswith(f"{name}.") for other in known):
-        return f"{name} is a table of settings and has no value itself; write [{name}] and its keys below"
+        return f"{name} is a table of settings and has no value itself; write {name}.KEY = value"
     said = f"unknown setting {name!r}"
     if (whole := full_name(name, known)) != name:
         return f"{said}; did you mean {whole}?"
     group, _, key = name.rpartition(".")
     beside = {s.key: s.name for s in known.values() if s.group == group}
-    if close := [beside[k] for k in like(key, beside)] or like(name, known):
+    tables = [table for table in dict.fromkeys(s.group for s in known.values()) if table]
+    if close := [beside[k] for k in like(key, beside)] or [n for n in like(name, known) if n.endswith(f".{key}")]:
         return f"{said}; did you mean {close[0]}?"
     if beside:
         return f"{said}; {group or 'a file'} has {', '.join(sorted(beside))}"
-    return f"{said}; sections are {', '.join(dict.fromkeys(s.group for s in known.values() if s.group))}"
+    if close := like(group or name, tables):
+        return f"{said}; did you mean the table [{close[0]}]?"
+    return f"{said}; tables are {', '.join(tables)}"
 
 
 def of_heuristics(name: str, named: Iterable[str], known: Mapping[str, Setting]) -> None:

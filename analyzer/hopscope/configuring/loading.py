@@ -82,7 +82,7 @@ def loaded(written: Iterable[Written]) -> Loaded:
         disabled=frozenset(values.get(DISABLED, ())),
         overrides=tuple(o for o in made if o is not None),
     )
-    return Loaded(config, origins, tuple(problems))
+    return Loaded(config, origins, tuple(sorted(problems, key=_place)))
 
 
 def _value(name: str, given: Given, known: Mapping[str, Setting]) -> Any:
@@ -95,6 +95,11 @@ def _value(name: str, given: Given, known: Mapping[str, Setting]) -> Any:
     if name == DISABLED:
         of_heuristics(DISABLED, value, known)
     return value
+
+
+def _place(problem: Problem) -> tuple[bool, str, int]:
+    origin = problem.origin
+    return origin.kind != "file", origin.name, origin.line or 0
 
 
 def _is_empty_table(given: Given, known: Mapping[str, Setting]) -> bool:
@@ -124,3 +129,15 @@ def _built(
 def read_for(named: str | os.PathLike[str] | None, env: Mapping[str, str], options: Mapping[str, Any]) -> Loaded:
     """As `read`, of the file that was named or else the user's (see `sources.settings_file`)."""
     return read(sources.settings_file(named, env), env, options)
+
+
+def value_of(name: str, config: Config) -> Any:
+    """The value in force of a setting that is in the catalogue."""
+    group, _, key = name.rpartition(".")
+    if not group:
+        return tuple(sorted(config.disabled))
+    if group in MAPPINGS:
+        table, _, entry = group.rpartition(".")
+        return getattr(getattr(config, table), entry).get(key, MAPPINGS[group]()[key])
+    holder = config.heuristics[group.removeprefix("heuristics.")] if group not in SECTIONS else getattr(config, group)
+    return getattr(holder, key)

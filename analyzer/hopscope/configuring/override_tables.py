@@ -67,6 +67,15 @@ def hours_of_day(value: Any) -> frozenset[int]:
     return frozenset(hours)
 
 
+def ranges_of(hours: frozenset[int]) -> str:
+    """Hours of the day as `hours_of_day` reads them."""
+    if len(hours) == 24:
+        return "0-24"
+    firsts = [hour for hour in sorted(hours) if (hour - 1) % 24 not in hours]
+    ends = [next(h for h in range(first + 1, first + 24) if h % 24 not in hours) for first in firsts]
+    return ", ".join(f"{first}-{end % 24 or 24}" for first, end in zip(firsts, ends, strict=True))
+
+
 class _Reader:
     """Takes values out of an override's table and notes what is wrong with them."""
 
