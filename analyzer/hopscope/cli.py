@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hopscope import __version__, graphing, labelling, options
+from hopscope.configuring import commands as configuring
 from hopscope.errors import HopscopeError, InputError, UsageError
 from hopscope.live import commands as live
 from hopscope.options import CRASHED, EXIT_CODES, FOUND, INPUT, INTERRUPTED, NOTHING, READER_GONE, USAGE
@@ -129,6 +130,7 @@ def records(captures: tuple[str, ...], local_nets: str | None, config_file: str 
     return NOTHING
 
 
+commands.add_command(configuring.config)
 commands.add_command(graphing.graph)
 commands.add_command(labelling.label)
 commands.add_command(labelling.labels_group)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, overload
 
 from hopscope import config as configuration
 from hopscope.config import Config
+from hopscope.configuring.sources import settings_file
 from hopscope.errors import InputError, UsageError
 from hopscope.findings import SEVERITIES, Finding
 from hopscope.records import Batch, InputCount
@@ -81,9 +82,12 @@ class Findings(Sequence[Finding]):
 
 
 def settings(path: str | os.PathLike[str] | None, local_nets: str | Sequence[str] | None) -> Config:
-    """Defaults, then the file, then the environment, then the networks given. Raises UsageError."""
+    """Defaults, then the file, then the environment, then the networks given. Raises UsageError.
+
+    Where no file is named, the user's is read when there is one (`places.settings_file`); "none" reads none.
+    """
     overrides = {} if local_nets is None else {"network.local_nets": local_nets}
-    return configuration.load(None if path is None else Path(path), os.environ, overrides)
+    return configuration.load(settings_file(path, os.environ), os.environ, overrides)
 
 
 def hunt(
