@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import ibis
 import pyarrow as pa
 
-from hopscope import __version__, chains, fusion
+from hopscope import __version__, chains, fusion, runs
 from hopscope.config import Config, FusionSettings
 from hopscope.findings import Entity, Evidence, FarEnd, Finding, endpoint, finding_id
 from hopscope.fusion import Scored
 from hopscope.heuristics import registry
 from hopscope.heuristics.base import Window
+from hopscope.runs import Run, Take
 
 CONNECTIONS = 20  # connections kept with a finding
 CLIENTS = 50  # clients, names and fingerprints kept with a finding
@@ -26,12 +27,16 @@ TUNNELS = frozenset({"nested_tls", "carried_protocol"})  # heuristics that see o
 
 
 Rows = Mapping[str, Mapping[str, Any]]  # by heuristic, the row of evidence of an entity's best client
-Take = Callable[[str, Sequence[int]], list[dict[str, Any]]]  # a heuristic's rows of evidence at these places
 
 
 def findings(window: Window, config: Config, read: Mapping[str, Any]) -> list[Finding]:
     """All findings of a window from `low` up, strongest first; `read` tells what was read and is kept with each."""
-    return of_evidence(window, config, read, *fusion.weigh(window, config))
+    return of_run(runs.weighed(window, {}, config, read))
+
+
+def of_run(run: Run) -> list[Finding]:
+    """All findings of a run from `low` up, strongest first."""
+    return of_evidence(run.window, run.config, run.read, run.tables, run.void, run.take)
 
 
 def of_evidence(
@@ -40,16 +45,17 @@ def of_evidence(
     read: Mapping[str, Any],
     tables: Mapping[str, pa.Table],
     void: Mapping[str, str],
-    take: Take | None = None,
+    take: Take,
 ) -> list[Finding]:
     """The findings of evidence that was weighed before (`fusion.weigh`).
 
-    With `take` the tables need have the columns of EVIDENCE up to `decibans` alone; it gives whole rows.
+    `read` tells what was read and is kept with each. The tables need have the columns of EVIDENCE up to `decibans`
+    alone; `take` gives whole rows.
     """  # fmt: skip
     scored = fusion.rank(window, tables, config.fusion)
     if not scored:
         return []
-    taken = _taken(scored, take or (lambda name, places: tables[name].take(pa.array(places)).to_pylist()))
+    taken = _taken(scored, take)
     rows = [{name: taken[name][place] for name, place in s.rows.items()} for s in scored]
     about = _About(window, scored, rows)
     versions = {"hopscope": __version__, "settings": _digest(config)}

@@ -10,7 +10,7 @@ evidence: a wider one is taken only when it scores `widen_db` more.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from hopscope import overrides
 from hopscope.config import Config, FusionSettings
 from hopscope.findings import Entity, Finding
 from hopscope.heuristics import registry
@@ -72,18 +73,26 @@ class Scored:
     rows: dict[str, int]  # the place of each heuristic's piece in its evidence: its best client's row
 
 
-def weigh(window: Window, config: Config) -> tuple[dict[str, pa.Table], dict[str, str]]:
-    """Each heuristic's evidence, and what the vantage or the input voids for all entities (heuristic -> reason)."""
+def weigh(
+    window: Window,
+    config: Config,
+    by_hours: Mapping[frozenset[int], Window] | None = None,
+    only: Collection[str] | None = None,
+) -> tuple[dict[str, pa.Table], dict[str, str]]:
+    """Each heuristic's evidence, and what the vantage or the input voids for all entities (heuristic -> reason).
+
+    `by_hours` has the windows of `overrides.hour_classes`; `only` names the heuristics to ask, all by default.
+    """
     tables: dict[str, pa.Table] = {}
     void: dict[str, str] = {}
     for name, heuristic in registry().items():
-        if name in config.disabled:
+        if name in config.disabled or (only is not None and name not in only):
             continue
         lacking = missing(heuristic, window.lacks)
         if lacking:
             void[name] = f"the input has no {', '.join(lacking)}"
             continue
-        table = heuristic.weigh(window, config.heuristics.get(name, heuristic.defaults))
+        table = overrides.weigh_all(name, heuristic, window, by_hours or {}, config)
         for row in table.filter(pc.is_null(table["server"])).to_pylist():
             void[name] = row["void"]
         tables[name] = table.filter(pc.is_valid(table["server"]))
@@ -98,6 +107,30 @@ def rank(window: Window, tables: Mapping[str, pa.Table], settings: FusionSetting
     levels = _levels(_comparable(window, _able(tables, settings)))
     near = [s for s in _scores(levels, settings) if s.score_db >= settings.low_db]
     return sorted(narrowest(near, window, settings), key=lambda s: (-s.score_db, s.entity.kind, s.entity.value))
+
+
+def pieces_about(
+    window: Window, tables: Mapping[str, pa.Table], entity: Entity, sensor: str | None = None
+) -> dict[str, tuple[float, int]]:
+    """What the heuristics say of any entity, as `scaled_of` takes it; empty when they say nothing.
+
+    Of several sensors that know it without one being named, the first.
+    """
+    parts = []
+    for name, table in tables.items():
+        mine = table.select(list(_BASE)).filter(_within(table, entity))
+        if sensor is not None:
+            mine = mine.filter(pc.equal(mine["sensor"], sensor))
+        named = mine.append_column("heuristic", pa.array([name] * len(mine), pa.string()))
+        parts.append(named.append_column("row", pa.array(np.arange(len(mine)))))
+    rows = _comparable(window, pa.concat_tables(parts)) if parts else None
+    if not rows:
+        return {}
+    first = min(rows["sensor"].to_pylist())
+    level = rows.filter(pc.equal(rows["sensor"], first))
+    for column, text in (("kind", entity.kind), ("value", entity.value)):
+        level = level.append_column(column, pa.array([text] * len(level), pa.string()))
+    return _scores(level, FusionSettings())[0].pieces
 
 
 def scaled_of(pieces: Mapping[str, tuple[float, int]], settings: FusionSettings) -> dict[str, float]:
@@ -195,6 +228,20 @@ def _levels(rows: pa.Table) -> pa.Table:
         t.append_column("kind", pa.array([kind] * t.num_rows, pa.string())).append_column("value", value)
         for kind, t, value in levels
     ])  # fmt: skip
+
+
+def _within(table: pa.Table, entity: Entity) -> pa.ChunkedArray:
+    """Which rows of an evidence table support the entity."""
+    if entity.kind == "name":
+        return pc.fill_null(pc.equal(table["name"], entity.value), False)
+    if entity.kind == "address":
+        return pc.equal(table["server"], entity.value)
+    if entity.kind == "service":
+        server, port, proto = entity.value.rsplit("|", 2)
+        mine = pc.and_(pc.equal(table["server"], server), pc.equal(table["port"], int(port)))
+        return pc.fill_null(pc.and_(mine, pc.equal(table["proto"], proto)), False)
+    inside = [a for a in pc.unique(table["server"]).to_pylist() if ":" in a and network(a) == entity.value]
+    return pc.is_in(table["server"], value_set=pa.array(inside, pa.string()))
 
 
 def _scores(levels: pa.Table, settings: FusionSettings) -> list[Scored]:

@@ -21,8 +21,9 @@ from hopscope.sources.capture import Capture
 if TYPE_CHECKING:
     import pandas
 
+    from hopscope.heuristics.base import Window
     from hopscope.sources.zeek_files import LogArchive
-    from hopscope.summaries import Counts
+    from hopscope.summaries import Counts, Summaries
 
 PROBLEMS = 20  # lines about the input that each finding keeps
 SENSORS = ("auto", "builtin", "zeek")
@@ -97,14 +98,16 @@ def hunt(
     local_nets: str | Sequence[str] | None = None,
     sensor: str = "auto",
     progress: Progress | None = None,
+    keep: Path | None = None,
 ) -> Findings:
     """All findings from `low` up of one or more captures, weighed as one window.
 
     `captures` are files, directories, patterns or "-"; `config` is a file of settings or settings already
-    loaded; `local_nets` overrides the monitored networks of a file. Raises UsageError for wrong settings
-    and InputError when no capture could be read; damage to some of them is told in `input.problems`.
+    loaded; `local_nets` overrides the monitored networks of a file. What was weighed is kept in the directory
+    `keep`, for `runs.load`. Raises UsageError for wrong settings and InputError when no capture could be read;
+    damage to some of them, and a `keep` that can't be written, is told in `input.problems`.
     """
-    from hopscope import dossier
+    from hopscope import dossier, runs
     from hopscope.sensor.ahead import Ahead
     from hopscope.summaries import Summaries
 
@@ -118,11 +121,29 @@ def hunt(
         summaries.get_ready()  # while the first batches are read
         for batch in batches:
             summaries.add(batch)
-    window = dataclasses.replace(summaries.window(), lacks=count.lacks or frozenset())
+    window, by_hours = windows(summaries, loaded, count)
     for problem in unweighed(summaries.counts, summaries.counts.outside, loaded.window.hours).values():
         count.note(problem)
     del summaries  # the hours behind the window are not needed again: half of a long hunt's memory
-    return Findings(dossier.findings(window, loaded, told(count)), count)
+    run = runs.weighed(window, by_hours, loaded, told(count))
+    found = dossier.of_run(run)
+    if keep is not None:
+        try:
+            runs.save(keep, run)
+        except UsageError as e:
+            runs.forget(keep)  # what is there is not behind these findings
+            count.note(f"what was weighed is not kept, and whatif will have nothing to ask: {e}")
+    return Findings(found, count)
+
+
+def windows(summaries: Summaries, config: Config, count: InputCount) -> tuple[Window, dict[frozenset[int], Window]]:
+    """The window to weigh, and those of some hours of the day that overrides ask for."""
+    from hopscope import overrides
+
+    def made(hours: frozenset[int] | None = None) -> Window:
+        return dataclasses.replace(summaries.window(hours), lacks=count.lacks or frozenset())
+
+    return made(), {hours: made(hours) for hours in overrides.hour_classes(config)}
 
 
 def records(

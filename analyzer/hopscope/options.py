@@ -92,14 +92,24 @@ def keeping(named: str | None) -> Path | None:
     return path
 
 
-def hunted(captures: tuple[str, ...], config: Config, sensor: str) -> Findings:
-    """A hunt as the commands do it: a terminal is told when the sensor must be compiled first, and how far it is."""
-    from hopscope import hunting, terminal
+def hunted(captures: tuple[str, ...], config: Config, sensor: str, keep: Path | None = None) -> Findings:
+    """A hunt as the commands do it: a terminal is told when the sensor must be compiled first, and how far it is.
+
+    Findings are kept in the file `keep`, and what was weighed beside it unless the settings say no.
+    """
+    from hopscope import hunting, runs, store, terminal
 
     if sys.stderr.isatty() and hunting.will_compile(sensor):
         terminal.say("compiling the sensor, once for each version; this takes up to a minute")
+    run = None if keep is None else places.run_of(keep)
+    kept = run if config.keep.window else None
     with terminal.progress() as progress:
-        return hunting.hunt(captures, config=config, sensor=sensor, progress=progress)
+        found = hunting.hunt(captures, config=config, sensor=sensor, progress=progress, keep=kept)
+    if run is not None and kept is None:
+        runs.forget(run)  # what is there is not behind these findings
+    if keep is not None:
+        store.save(keep, found)
+    return found
 
 
 def check_input(captures: tuple[str, ...]) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hopscope import options
+from hopscope import options, places
 from hopscope.options import EXIT_CODES, FOUND, NOTHING
 
 if TYPE_CHECKING:
@@ -115,12 +115,14 @@ def _stay(
     send: bool,
 ) -> int:
     """Run the loop until a signal ends it; the exit code tells whether anything was found."""
-    from hopscope import store, terminal
+    from hopscope import runs, store, terminal
     from hopscope.allow.using import Using
     from hopscope.live.loop import Loop
 
     allowed = _Allowed(Using(allow_file, config, options.now))
     keep = options.keeping(store_file)
+    if keep is not None:
+        runs.forget(places.run_of(keep))  # it isn't what these findings come from
     form = form or ("table" if sys.stdout.isatty() else "jsonl")
     loop = Loop(source, config, count, time.monotonic, allowed, allowed.renewed)
     last: Tick | None = None
@@ -145,6 +147,8 @@ def _stay(
                 store.save(keep, tick.found)
             last = tick
     problems.tell()
+    if keep is not None and last is not None and config.keep.window:
+        runs.save(places.run_of(keep), last.run)
     return _sum_up(last, count, severity, keep, allowed.lines)
 
 

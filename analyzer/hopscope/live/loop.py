@@ -5,14 +5,14 @@ The loop itself reads no clock and prints nothing: time, output and the stop are
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from hopscope.config import Config
 from hopscope.findings import SEVERITIES
-from hopscope.hunting import Findings, told, unweighed
+from hopscope.hunting import Findings, told, unweighed, windows
 from hopscope.records import Batch, InputCount
+from hopscope.runs import Run
 from hopscope.sources.live_source import LiveSource
 from hopscope.sources.telling import Telling
 
@@ -23,11 +23,12 @@ REST = 1.0  # a tick that took t seconds is followed by at least REST * t second
 @dataclass(frozen=True)
 class Tick:
     """What one weighing brought: `shown` of what was `found` is to be told (others the allowlist hides), `arisen` of
-    that is new, shown again, or more severe than when last told."""
+    that is new, shown again, or more severe than when last told; `run` is what was weighed."""
 
     found: Findings
     shown: Findings
     arisen: Findings
+    run: Run
 
 
 class Loop:
@@ -74,22 +75,23 @@ class Loop:
 
     def tick(self) -> Tick:
         """Weigh the window as it is now."""
-        from hopscope import dossier
+        from hopscope import dossier, runs
 
         self._changed = False
-        window = dataclasses.replace(self._summaries.window(), lacks=self.count.lacks or frozenset())
+        window, by_hours = windows(self._summaries, self._config, self.count)
         counts = self._summaries.counts
         # what has grown old since it came is not worth a word, what was old when it came is
         for reason, problem in unweighed(counts, counts.stale, self._config.window.hours).items():
             self._telling.tell(reason, problem)
-        found = Findings(dossier.findings(window, self._config, told(self.count)), self.count)
+        run = runs.weighed(window, by_hours, self._config, told(self.count))
+        found = Findings(dossier.of_run(run), self.count)
         shown = self._view(found)
         for hidden in {f.id for f in found} - {f.id for f in shown}:
             self._told.pop(hidden, None)
         arisen = Findings((f for f in shown if SEVERITIES.index(f.severity) > self._told.get(f.id, -1)), self.count)
         for finding in arisen:
             self._told[finding.id] = SEVERITIES.index(finding.severity)
-        return Tick(found, shown, arisen)
+        return Tick(found, shown, arisen, run)
 
     def _add(self, batches: list[Batch]) -> None:
         for batch in batches:

@@ -1,0 +1,246 @@
+"""What a hunt weighed, kept beside its findings: the window's tables and the evidence, as Parquet.
+
+`whatif`, `explain` and `label` ask it, so that nobody has to read the traffic again. A run is a directory:
+
+    run.json               settings, times and what was read; `Run` without its tables
+    window/NAME.parquet    the window's tables
+    hours-N/NAME.parquet   those of some hours of the day, where overrides name hours
+    evidence/NAME.parquet  each heuristic's evidence
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ibis
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hopscope import __version__, fusion
+from hopscope.baselines.model import Baseline
+from hopscope.config import SECTIONS, Config, Override
+from hopscope.errors import UsageError
+from hopscope.findings import Entity
+from hopscope.heuristics import registry
+from hopscope.heuristics.base import EVIDENCE, Window
+from hopscope.summaries.window import TABLES
+
+FORM = 1  # of the directory; another one is refused
+GROUP_ROWS = 1 << 16  # rows of evidence that are read together
+_TABLES = (*TABLES, "first_seen", "host_hours")
+Hours = Mapping[frozenset[int], Window]
+Take = Callable[[str, Sequence[int]], list[dict[str, Any]]]  # a heuristic's rows of evidence at these places
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a hunt weighed, by which settings, and what came of it.
+
+    `tables` has by heuristic the columns of EVIDENCE up to `decibans`, at least; `take` gives whole rows by their
+    place. `by_hours` has the windows that overrides by hours need; `version` is the hopscope that weighed it.
+    """
+
+    window: Window
+    by_hours: Hours
+    config: Config
+    read: Mapping[str, Any]
+    tables: Mapping[str, pa.Table]
+    void: Mapping[str, str]
+    take: Take
+    version: str = __version__
+
+    def pieces(self, kind: str, value: str, sensor: str | None = None) -> dict[str, tuple[float, int]]:
+        """What was said of an entity, also of one below `low`, as `fusion.score_of` takes it.
+
+        The value of a service is `address|port|proto`.
+        """
+        return fusion.pieces_about(self.window, self.tables, Entity(kind, value), sensor)
+
+
+def save(path: Path, run: Run) -> None:
+    """Keep a run instead of the one that is there. Raises UsageError when it can't be written."""
+    target = Path(os.path.realpath(path))
+    made: str | None = None
+    try:
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        made = tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent)  # made with mode 0700
+        new = Path(made)
+        _write_window(new / "window", run.window)
+        for number, window in enumerate(run.by_hours.values()):
+            _write_window(new / f"hours-{number}", window)
+        (new / "evidence").mkdir()
+        for name, table in run.tables.items():
+            pq.write_table(table, new / "evidence" / f"{name}.parquet", row_group_size=GROUP_ROWS, compression="lz4")
+        (new / "run.json").write_text(json.dumps(_plain(run)), encoding="utf-8")
+        _replace(new, target)
+        made = None
+    except OSError as e:
+        raise UsageError(f"{path}: can't be written ({e.strerror or e}); free this place or name another") from e
+    finally:
+        if made is not None:
+            shutil.rmtree(made, ignore_errors=True)
+
+
+def forget(path: Path) -> None:
+    """Remove a run that is kept, if there is one."""
+    if (path / "run.json").exists():
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def load(path: Path, baseline: Callable[[int], Baseline] | None = None) -> Run:
+    """The run that is kept at a place; its tables are read when they are asked for.
+
+    `baseline` gives the baseline of a version, which a run that was judged by one needs. Raises UsageError
+    when there is none or when it can't be used.
+    """
+    try:
+        plain = json.loads((path / "run.json").read_text(encoding="utf-8"))
+        if plain["form"] != FORM:
+            raise UsageError(f"{path}: was kept by hopscope {plain['version']}; hunt again with this version")
+        config = _config(plain["config"])
+        version = plain["window"].pop("baseline")
+        known = None if version is None or baseline is None else baseline(version)
+        window = _window(path / "window", plain["window"], config, known)
+        by_hours = {
+            frozenset(hours): _window(path / f"hours-{number}", plain["window"], config, known)
+            for number, hours in enumerate(plain["by_hours"])
+        }
+        stored = _Stored(path / "evidence", plain["evidence"])
+    except FileNotFoundError as e:
+        raise UsageError(
+            f"{path}: what the findings were weighed from isn't kept here; hunt again (with keep.window = true)"
+        ) from e
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as e:
+        raise UsageError(f"{path}: can't be used ({e}); hunt again") from e
+    return Run(window, by_hours, config, plain["read"], stored.tables(), plain["void"], stored.take, plain["version"])
+
+
+class _Stored:
+    """Evidence as it lies on disk: key columns are read as a whole, rows with their facts where they are asked for."""
+
+    def __init__(self, place: Path, names: Sequence[str]):
+        self._files = {name: pq.ParquetFile(place / f"{name}.parquet") for name in names}
+
+    def tables(self) -> dict[str, pa.Table]:
+        columns = list(EVIDENCE.names[: EVIDENCE.get_field_index("decibans") + 1])
+        return {name: file.read(columns=columns) for name, file in self._files.items()}
+
+    def take(self, name: str, places: Sequence[int]) -> list[dict[str, Any]]:
+        file = self._files[name]
+        sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+        begin = np.concatenate([[0], np.cumsum(sizes)])
+        wanted = np.asarray(places, np.int64)
+        groups = np.searchsorted(begin, wanted, side="right") - 1
+        found: dict[int, dict[str, Any]] = {}
+        for group in np.unique(groups).tolist():
+            here = wanted[groups == group]
+            rows = file.read_row_group(group).take(pa.array(here - begin[group])).to_pylist()
+            found |= dict(zip(here.tolist(), rows, strict=True))
+        return [found[place] for place in wanted.tolist()]
+
+
+def _write_window(place: Path, window: Window) -> None:
+    place.mkdir()
+    for name in _TABLES:
+        getattr(window, name).to_parquet(place / f"{name}.parquet", compression="lz4")
+
+
+def _window(place: Path, plain: Mapping[str, Any], config: Config, baseline: Baseline | None) -> Window:
+    from hopscope.summaries import engine
+
+    backend = ibis.duckdb.connect(**engine.CONFIG)
+    tables = {name: backend.read_parquet(place / f"{name}.parquet", table_name=f"window_{name}") for name in _TABLES}
+    return Window(**tables, **{**plain, "lacks": frozenset(plain["lacks"])}, vantage=config.vantage, baseline=baseline)
+
+
+def _replace(new: Path, target: Path) -> None:
+    """Put the new directory where the old one was; a reader finds the old, the new, or for a moment none."""
+    old = None
+    if target.exists():
+        old = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        os.replace(target, old / "old")
+    os.replace(new, target)
+    if old is not None:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _plain(run: Run) -> dict[str, Any]:
+    w = run.window
+    return {
+        "form": FORM,
+        "version": run.version,
+        "config": _plain_config(run.config),
+        "window": {
+            "start_us": w.start_us, "end_us": w.end_us, "history_us": w.history_us, "lacks": sorted(w.lacks),
+            "baseline": None if w.baseline is None else w.baseline.about.version,
+        },
+        "by_hours": [sorted(hours) for hours in run.by_hours],
+        "read": dict(run.read),
+        "void": dict(run.void),
+        "evidence": sorted(run.tables),
+    }  # fmt: skip
+
+
+def _plain_config(config: Config) -> dict[str, Any]:
+    return {
+        "sections": {name: dataclasses.asdict(getattr(config, name)) for name in SECTIONS},
+        "heuristics": {name: dataclasses.asdict(settings) for name, settings in config.heuristics.items()},
+        "disabled": sorted(config.disabled),
+        "overrides": [
+            {
+                "networks": o.networks, "hours": None if o.hours is None else sorted(o.hours), "reason": o.reason,
+                "heuristics": {name: dict(values) for name, values in o.heuristics.items()},
+                "disabled": sorted(o.disabled), "place": o.place,
+            }
+            for o in config.overrides
+        ],
+    }  # fmt: skip
+
+
+def _config(plain: Mapping[str, Any]) -> Config:
+    """The inverse of `_plain_config`: JSON knows lists where settings are tuples."""
+    overrides = tuple(
+        Override(
+            **_tuples({**o, "hours": None}) | {"hours": None if o["hours"] is None else frozenset(o["hours"])}
+            | {"disabled": frozenset(o["disabled"]),
+               "heuristics": {name: _tuples(values) for name, values in o["heuristics"].items()}}
+        )
+        for o in plain["overrides"]
+    )  # fmt: skip
+    known = registry()
+    return Config(
+        **{name: cls(**_tuples(plain["sections"][name])) for name, cls in SECTIONS.items()},
+        heuristics={
+            name: type(known[name].defaults)(**_tuples(values))
+            for name, values in plain["heuristics"].items() if name in known
+        },
+        disabled=frozenset(plain["disabled"]),
+        overrides=overrides,
+    )  # fmt: skip
+
+
+def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+
+
+def weighed(window: Window, by_hours: Hours, config: Config, read: Mapping[str, Any]) -> Run:
+    """A run of windows that were just made."""
+    tables, void = fusion.weigh(window, config, by_hours)
+    return Run(
+        window,
+        by_hours,
+        config,
+        read,
+        tables,
+        void,
+        lambda name, places: tables[name].take(pa.array(places)).to_pylist(),
+    )
