@@ -41,9 +41,10 @@ class About:
     last_us: int
     days: int  # days (UTC) that have records
     hosts: int  # hosts of ours that talked to the internet
+    destinations: int  # addresses that they used
     sensors: tuple[str, ...]
     local_nets: tuple[str, ...]
-    left_out: tuple[str, ...]  # destinations that looked like hops, or were labelled so: not learnt
+    left_out: tuple[str, ...]  # destinations that looked like hops, or were labelled so, and why: not learnt
     hopscope: str  # the version that learnt it
     digest: str  # of the tables as they are kept
 
