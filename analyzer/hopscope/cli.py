@@ -57,7 +57,7 @@ def hunt(
     INPUT is a capture (pcap or pcapng), a log of Zeek's (TSV or JSON), a directory of either, a pattern in
     quotes, or - for a capture on standard input; plain, gzip or zstd. All are weighed together.
     """
-    from hopscope import hunting, store
+    from hopscope import hunting
     from hopscope.allow.using import Using
 
     options.check_input(captures)
@@ -66,9 +66,7 @@ def hunt(
     keep = options.keeping(store_file)
     if out is not None:
         options.check_output(Path(out))
-    found = options.hunted(captures, config, sensor)
-    if keep is not None:
-        store.save(keep, found)
+    found = options.hunted(captures, config, sensor, keep)
     allowed = using.over(found)
     visible = hunting.Findings(allowed.shown, found.input)
     shown = visible.at_least(severity)
