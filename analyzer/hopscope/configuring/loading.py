@@ -139,5 +139,13 @@ def value_of(name: str, config: Config) -> Any:
     if group in MAPPINGS:
         table, _, entry = group.rpartition(".")
         return getattr(getattr(config, table), entry).get(key, MAPPINGS[group]()[key])
-    holder = config.heuristics[group.removeprefix("heuristics.")] if group not in SECTIONS else getattr(config, group)
-    return getattr(holder, key)
+    if group in SECTIONS:
+        return getattr(getattr(config, group), key)
+    heuristic = group.removeprefix("heuristics.")
+    return getattr(config.heuristics.get(heuristic) or groups()[group], key)
+
+
+def differences(before: Config, after: Config) -> dict[str, tuple[Any, Any]]:
+    """The settings that differ, by name, with their values before and after; overrides aside."""
+    both = {name: (value_of(name, before), value_of(name, after)) for name in catalogue()}
+    return {name: values for name, values in both.items() if values[0] != values[1]}

@@ -85,11 +85,17 @@ class Written:
 
 def settings_file(named: str | os.PathLike[str] | None, env: Mapping[str, str]) -> Path | None:
     """The file of settings to read: the one that was named, else the user's where there is one; None for none."""
+    path = place(named, env)
+    is_named = named is not None or env.get("HOPSCOPE_CONFIG")
+    return path if is_named or (path is not None and os.path.exists(path)) else None
+
+
+def place(named: str | os.PathLike[str] | None, env: Mapping[str, str]) -> Path | None:
+    """Where the file of settings is, or would be; None where none is to be read."""
     chosen = os.fspath(named) if named is not None else env.get("HOPSCOPE_CONFIG") or None
-    if chosen is not None:
-        return None if chosen == NONE else Path(chosen)
-    usual = places.settings_file(env)
-    return usual if os.path.exists(usual) else None
+    if chosen is None:
+        return places.settings_file(env)
+    return None if chosen == NONE else Path(chosen)
 
 
 def in_file(path: Path) -> Written:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from hopscope.config import Config
     from hopscope.hunting import Findings
     from hopscope.live.loop import Tick
+    from hopscope.live.reloading import Reloading
     from hopscope.records import InputCount
     from hopscope.sources.live_source import LiveSource
 
@@ -58,17 +60,16 @@ def live(
     URL is ws://HOST:PORT, wss://HOST:PORT (the package's `Hopscope::listen`), or broker://HOST:PORT with
     Zeek's own Python bindings. Ends with Ctrl-C or SIGTERM.
     """
-    from hopscope import hunting
     from hopscope.records import InputCount
     from hopscope.sources import live_source
     from hopscope.sources.addresses import Networks
 
-    config = hunting.settings(config_file, local_nets)
+    settings = _settings(config_file, local_nets)
     count = InputCount()
     tls = live_source.Tls(ca, cert, key)
-    networks = Networks(config.network.local_nets)
-    with live_source.connect(url, config.live, count, tls, networks) as source:
-        return _stay(source, url, config, count, form, severity, allow_file, store_file, send)
+    networks = Networks(settings.config.network.local_nets)
+    with live_source.connect(url, settings.config.live, count, tls, networks) as source:
+        return _stay(source, url, settings, count, form, severity, allow_file, store_file, send)
 
 
 @click.command(epilog=EXIT_CODES)
@@ -93,20 +94,29 @@ def follow(
     DIR is what Zeek calls `current`: the logs are read as they grow, across rotation and restarts.
     Ends with Ctrl-C or SIGTERM.
     """
-    from hopscope import hunting
     from hopscope.live.following import Following
     from hopscope.records import InputCount
 
-    config = hunting.settings(config_file, local_nets)
+    settings = _settings(config_file, local_nets)
     count = InputCount()
-    with Following(Path(directory), config, count, time.sleep) as source:
-        return _stay(source, directory, config, count, form, severity, allow_file, store_file, send=False)
+    with Following(Path(directory), settings.config, count, time.sleep) as source:
+        return _stay(source, directory, settings, count, form, severity, allow_file, store_file, send=False)
+
+
+def _settings(config_file: str | None, local_nets: str | None) -> Reloading:
+    """The settings of the run, whose file is read again when it changes."""
+    from hopscope import hunting
+    from hopscope.configuring import sources
+    from hopscope.live.reloading import Reloading
+
+    path = sources.place(config_file, os.environ)
+    return Reloading(path, lambda: hunting.settings(config_file, local_nets))
 
 
 def _stay(
     source: LiveSource,
     name: str,
-    config: Config,
+    settings: Reloading,
     count: InputCount,
     form: str | None,
     severity: str,
@@ -119,12 +129,23 @@ def _stay(
     from hopscope.allow.using import Using
     from hopscope.live.loop import Loop
 
-    allowed = _Allowed(Using(allow_file, config, options.now))
+    allowed = _Allowed(Using(allow_file, settings.config, options.now))
     keep = options.keeping(store_file)
     if keep is not None:
         runs.forget(places.run_of(keep))  # it isn't what these findings come from
     form = form or ("table" if sys.stdout.isatty() else "jsonl")
-    loop = Loop(source, config, count, time.monotonic, allowed, allowed.renewed)
+
+    def renewed() -> bool:
+        before = settings.config
+        for line in settings.look():
+            terminal.say(line)
+        if settings.config == before:
+            return allowed.renewed(None)
+        loop.use(settings.config)
+        allowed.renewed(settings.config)
+        return True
+
+    loop = Loop(source, settings.config, count, time.monotonic, allowed, renewed)
     last: Tick | None = None
     shown = 0
     problems = _Problems(count)
@@ -147,7 +168,7 @@ def _stay(
                 store.save(keep, tick.found)
             last = tick
     problems.tell()
-    if keep is not None and last is not None and config.keep.window:
+    if keep is not None and last is not None and settings.config.keep.window:
         runs.save(places.run_of(keep), last.run)
     return _sum_up(last, count, severity, keep, allowed.lines)
 
@@ -191,11 +212,11 @@ class _Allowed:
         self.lines = shown.lines
         return Findings(shown.shown, found.input)
 
-    def renewed(self) -> bool:
-        """Whether the file changed since it was last asked for; tells so."""
+    def renewed(self, config: Config | None) -> bool:
+        """Whether the file changed since it was last asked for, or is read by other settings; tells so."""
         from hopscope import terminal
 
-        line = self._using.refresh()
+        line = self._using.refresh(config)
         if line is not None:
             terminal.say(line)
         return line is not None

@@ -35,7 +35,7 @@ class Loop:
     """Reads a source until it is told to stop, and weighs what was read every `tick_s` seconds.
 
     `count` tells what was read; the source counts what it refused and what went missing. `view` gives what of the
-    findings is to be told; `renewed` is asked when a tick is due, and says that `view` has changed.
+    findings is to be told; `renewed` is asked when a tick is due, and says that `view` or the settings have changed.
     """
 
     def __init__(
@@ -56,6 +56,11 @@ class Loop:
         self._telling = Telling(count)
         self._told: dict[str, int] = {}  # finding -> the highest severity told of it
         self._changed = False  # records came since the last tick
+
+    def use(self, config: Config) -> None:
+        """Go on with other settings, from the next tick."""
+        self._config = config
+        self._summaries.use(config)
 
     def run(self, stopped: Callable[[], bool]) -> Iterator[Tick]:
         """Ticks that brought something, until `stopped`; the last one weighs what came since the one before."""

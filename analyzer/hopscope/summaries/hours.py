@@ -67,6 +67,10 @@ class Summaries:
         self._earliest_us: int | None = None
         self._con = engine.connect()
 
+    def use(self, config: Config) -> None:
+        """Go on with other settings. A shorter window holds from now on; a longer one as far as hours are held."""
+        self._config = config
+
     def get_ready(self) -> None:
         """Have the window's queries made now, rather than when it is asked for: there may be time to spare."""
         joined.queries(self._bounds)
