@@ -156,6 +156,9 @@ def run(arguments: list[str]) -> int:
         return int(code or NOTHING)
     except click.exceptions.Exit as e:
         return USAGE if not arguments else e.exit_code
+    except click.exceptions.NoArgsIsHelpError as e:  # a group of commands, without saying which
+        e.show()
+        return USAGE
     except click.ClickException as e:
         terminal.say(f"{e.format_message()} (hopscope --help tells more)")
         return USAGE
