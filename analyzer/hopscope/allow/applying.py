@@ -146,7 +146,7 @@ def _summary(hidden: Sequence[tuple[Finding, Entry]]) -> list[str]:
     parts = [f"{n} by {i} ({reasons[i]})" for i, n in by.most_common(TOLD)]
     parts += [f"{len(by) - TOLD} further entries"] if len(by) > TOLD else []
     what = f"{words.plural(len(hidden), 'finding')} hidden by the allowlist ({counts([f for f, _ in hidden])})"
-    return [f"{what}: {', '.join(parts)}"]
+    return [f"{what}: {', '.join(parts)}; hopscope findings --all shows them"]
 
 
 def _critical(hidden: Sequence[tuple[Finding, Entry]]) -> list[str]:

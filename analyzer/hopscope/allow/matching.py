@@ -38,7 +38,7 @@ class Subject:
 
     kind: str  # service, address, network or name
     value: str  # of a name or a network
-    places: tuple[Service, ...]  # where it was seen; the first is the hop
+    places: tuple[Service, ...]  # where it was seen; the first is the hop; none of a name that no finding has
     names: tuple[str, ...] | None  # asked for there
     dns_names: tuple[str, ...] | None  # whose DNS answers led there
     bare: str | None  # a client that came without any name
@@ -112,15 +112,17 @@ def subject(f: Finding) -> Subject:
 def judge(entry: Entry, about: Subject, asn_of: AsnOf | None) -> Verdict:
     """Whether the entry holds for it, were it in force."""
     checks = []
-    if entry.networks:
+    if not about.places and (entry.networks or entry.addresses or entry.asns):
+        checks.append(Check("addresses", None, "where the name leads is known of findings alone"))
+    elif entry.networks:
         checks.append(_networks(entry, about))
-    if entry.addresses:
+    if entry.addresses and about.places:
         checks.append(_addresses(entry, about))
     if entry.names:
         checks.append(_names(entry, about))
     if entry.fingerprints:
         checks.append(_fingerprints(entry, about))
-    if entry.asns:
+    if entry.asns and about.places:
         checks.append(_asns(entry, about, asn_of))
     if entry.clients:
         checks.append(_clients(entry, about))

@@ -37,6 +37,19 @@ def proposed(finding: Finding, today: datetime.date, parts: Collection[str] = ()
     return None
 
 
+def why_not(finding: Finding, today: datetime.date, parts: Collection[str] = ()) -> str:
+    """Why no such entry covers the finding."""
+    about = subject(finding)
+    for conditions in _candidates(finding, parts):
+        failing = judge(Entry("x", WHY, added=today, **conditions), about, None).failing
+        return "; ".join(c.why for c in failing)
+    lacking = " or ".join(sorted(parts)) or "destination"
+    return (
+        f"it has no {lacking} that an entry could name ({len(finding.names)} names asked for, "
+        f"{len(finding.dns_names)} that DNS led there by)"
+    )
+
+
 def toml_for(finding: Finding, today: datetime.date | None = None) -> str:
     """The entry that would hide the finding, ready to paste; a comment where no entry of destination could.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 from hopscope import places
@@ -25,23 +25,33 @@ class Using:
     Raises UsageError when it can't be read.
     """
 
-    def __init__(self, named: str | None, config: Config, now: Callable[[], datetime]):
+    def __init__(self, named: str | None, config: Config, now: Callable[[], datetime], must_exist: bool | None = None):
         self._named, self._config, self._now = named, config, now
+        self._must_exist = named is not None if must_exist is None else must_exist
         self.path = places.allow_file(os.environ) if named is None else Path(named)
         self._seen = self._stamp()
         self.allowlist = self._load()
 
-    def over(self, findings: Iterable[Finding]) -> Shown:
-        """The findings after the allowlist; keeps when its entries matched, where that can be kept."""
+    def over(self, findings: Iterable[Finding], made: datetime | None = None) -> Shown:
+        """The findings after the allowlist; keeps when its entries matched, where that can be kept.
+
+        `made` is when the findings were, if not now: to look at them again makes no entry of use again.
+        """
         now = self._now()
+        day = min(now, made or now).date()
         shown = apply(findings, self.allowlist, now, self._config.fusion)
         if shown.matched:
             ids = [e.id for e in self.allowlist.entries]
             try:
-                matched.note(places.matches_file(os.environ), self.path, shown.matched, ids, now.date())
+                matched.note(places.matches_file(os.environ), self.path, shown.matched, ids, day)
             except UsageError as e:  # findings are worth more than when an entry was last of use
                 return Shown(shown.shown, shown.hidden, (*shown.lines, f"last matches aren't kept: {e}"), shown.matched)
         return shown
+
+    @property
+    def today(self) -> date:
+        """The day, in UTC, by which entries expire."""
+        return self._now().date()
 
     def refresh(self, config: Config | None = None) -> str | None:
         """Read the file again when it changed, or with other settings; the line that tells it, None when nothing did.
@@ -63,7 +73,7 @@ class Using:
         if self._named == OFF:
             return Allowlist()
         database = self._config.network.asn_database
-        return entries.load(self.path, asns.database(database) if database else None, self._named is not None)
+        return entries.load(self.path, asns.database(database) if database else None, self._must_exist)
 
     def _stamp(self) -> tuple[int, int, int] | None:
         try:

@@ -104,6 +104,8 @@ def told_of(f: Finding) -> Iterator[Row]:
     for chain in f.chains[:CHAINS]:
         yield _row("chain", chain)
     yield _row("seen", words.period(f.first_seen, f.last_seen))
+    if f.label is not None:
+        yield _row("label", f.label)
     if f.suppression is not None:
         yield _row("hidden", f.suppression)
     for i, line in enumerate(f.allowance):

@@ -1,0 +1,61 @@
+"""The command `hopscope findings`: what the last run found, after allowlist and labels."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from hopscope import options
+from hopscope.options import EXIT_CODES, FOUND, NOTHING
+
+
+@click.command(epilog=EXIT_CODES)
+@click.option("--all", "everything", is_flag=True, help="Show findings that the allowlist hides as well, and by what.")
+@options.form
+@options.severity
+@options.config_file
+@options.allow_file
+@options.labels_file
+@options.store_file
+def findings(
+    everything: bool,
+    form: str | None,
+    severity: str,
+    config_file: str | None,
+    allow_file: str | None,
+    labels_file: str | None,
+    store_file: str | None,
+) -> int:
+    """List the findings of the last run, after your allowlist as it is now, with what labels say of them.
+
+    With --format jsonl a hidden finding is one whose `suppression` isn't null.
+    """
+    from hopscope import hunting, labels, places, store
+    from hopscope.allow.using import Using
+    from hopscope.outputs import jsonl, page, table
+    from hopscope.records import InputCount
+
+    path = options.kept(store_file)
+    using = Using(allow_file, hunting.settings(config_file, None), options.now)
+    said = labels.read(Path(labels_file) if labels_file is not None else places.labels_file(os.environ))
+    after = using.over(labels.marked(store.read(path), said), made(path))
+    visible = hunting.Findings(after.shown, InputCount())
+    shown = visible.at_least(severity)
+    hidden = hunting.Findings(after.hidden, InputCount()).at_least(severity) if everything else ()
+    rows = [table.verdict(shown, visible, severity), *table.allowed(after.lines)]
+    if (form or ("table" if sys.stdout.isatty() else "jsonl")) == "jsonl":
+        sys.stdout.writelines(f"{jsonl.finding(f)}\n" for f in (*shown, *hidden))
+        page.write(rows, page.console(sys.stderr))
+    else:
+        listed = sorted((*shown, *hidden), key=lambda f: (-f.score_db, f.id))
+        page.write([row for f in listed for row in (*table.told_of(f), page.Row())] + rows, page.console(sys.stdout))
+    return FOUND if shown else NOTHING
+
+
+def made(path: Path) -> datetime:
+    """When a file of findings was written."""
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC)
