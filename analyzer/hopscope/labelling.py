@@ -55,7 +55,7 @@ def label(
 
     if remove == (verdict is not None):
         raise UsageError("say hop or benign, or --remove, and not both; hopscope label --help shows how")
-    place = _place(labels_file)
+    place = options.labelled(labels_file)
     if remove:
         with labels.changing(place) as kept:
             gone = _removed(kept, what, store_file)
@@ -96,7 +96,7 @@ def listed(form: str | None, severity: str, labels_file: str | None, store_file:
     from hopscope import labels, store
     from hopscope.outputs import label_table, page
 
-    kept = labels.in_force(labels.read(_place(labels_file)))
+    kept = labels.in_force(labels.read(options.labelled(labels_file)))
     if (form or ("table" if sys.stdout.isatty() else "jsonl")) == "jsonl":
         sys.stdout.writelines(f"{given.to_json()}\n" for given in kept)
         return NOTHING
@@ -116,7 +116,7 @@ def export(out: str | None, labels_file: str | None) -> int:
     """
     from hopscope import labels
 
-    kept = labels.read(_place(labels_file))
+    kept = labels.read(options.labelled(labels_file))
     if out is None:
         sys.stdout.writelines(f"{given.to_json()}\n" for given in kept)
     else:
@@ -149,7 +149,7 @@ def import_(file: str, labels_file: str | None) -> int:
             f"{file}: the label of {_about(late[0])} is of {late[0].time}, which is to come, and would outlast all "
             "others; correct its time"
         )
-    with labels.changing(_place(labels_file)) as kept:
+    with labels.changing(options.labelled(labels_file)) as kept:
         before = {(old.sensor, old.entity): old.verdict for old in labels.in_force(kept)}
         there = {old.to_json() for old in kept}
         new = [given for line, given in {g.to_json(): g for g in read}.items() if line not in there]
@@ -162,10 +162,6 @@ def import_(file: str, labels_file: str | None) -> int:
     if len(others) > CONTRADICTIONS:
         _say(f"and {len(others) - CONTRADICTIONS} more changed")
     return NOTHING
-
-
-def _place(named: str | None) -> Path:
-    return Path(named) if named is not None else places.labels_file(os.environ)
 
 
 def _author(named: str | None) -> str:
@@ -222,14 +218,13 @@ def _said_by_another(kept: list[Label], what: str, store_file: str | None) -> st
 
 
 def _run(findings: Path) -> Run | None:
-    """What the last hunt weighed; None where it isn't kept or can't be read, which is told."""
-    from hopscope import runs, terminal
+    """What the last hunt weighed; None where it isn't kept or can't be used, which is told."""
+    from hopscope import terminal
 
-    path = places.run_of(findings)
-    if not path.exists():
+    if not places.run_of(findings).exists():
         return None
     try:
-        return runs.load(path)
+        return options.run_behind(findings)
     except UsageError as e:
         terminal.say(str(e))
         return None

@@ -16,6 +16,7 @@ from hopscope.errors import UsageError
 if TYPE_CHECKING:
     from hopscope.config import Config
     from hopscope.hunting import Findings
+    from hopscope.runs import Run
 
 NOTHING, FOUND, USAGE, INPUT = 0, 1, 2, 3
 CRASHED = 70  # sysexits.h EX_SOFTWARE: a fault of hopscope's must look neither like findings nor like none
@@ -75,6 +76,19 @@ def now() -> datetime:
 def kept(named: str | None) -> Path:
     """Where findings are kept."""
     return Path(named) if named is not None else places.findings_file(os.environ)
+
+
+def labelled(named: str | None) -> Path:
+    """Where labels are kept."""
+    return Path(named) if named is not None else places.labels_file(os.environ)
+
+
+def run_behind(findings: Path) -> Run:
+    """What the findings kept at a place were weighed from. Raises UsageError where it isn't kept or can't be used."""
+    from hopscope import runs
+    from hopscope.baselines import versions
+
+    return runs.load(places.run_of(findings), lambda number: versions.load(places.baselines(os.environ), number))
 
 
 def keeping(named: str | None) -> Path | None:

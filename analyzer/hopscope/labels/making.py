@@ -145,7 +145,7 @@ def of_target(wanted: Target, said: Said, findings: Sequence[Finding], run: Run 
     )
     if run is None or seen is None or not pairs:
         return label
-    pieces = run.pieces(wanted.entity.kind, stored(wanted))
+    pieces = run.pieces(wanted.entity.kind, stored(wanted), sensor)
     return dataclasses.replace(
         label,
         names=tuple(sorted({p["name"] for p in pairs if p["name"] is not None})[:KEPT]),
@@ -182,8 +182,8 @@ class _Seen:
         return tuple(sorted(mine.select("name").distinct().to_pyarrow()["name"].to_pylist()))
 
 
-def stored(wanted: Target) -> str:
-    """The entity's value as fusion has it."""
+def stored(wanted: Target | Finding) -> str:
+    """The entity's value as evidence and runs have it."""
     if wanted.entity.kind != "service":
         return wanted.entity.value
     return f"{wanted.hop}|{wanted.port}|{wanted.proto}"
