@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hopscope import __version__, graphing, labelling, options
+from hopscope import __version__, graphing, labelling, options, whatif_command
+from hopscope.allow import commands as allowing
+from hopscope.allow import showing
 from hopscope.configuring import commands as configuring
 from hopscope.errors import HopscopeError, InputError, UsageError
 from hopscope.live import commands as live
@@ -128,12 +130,15 @@ def records(captures: tuple[str, ...], local_nets: str | None, config_file: str 
     return NOTHING
 
 
+commands.add_command(allowing.allow)
 commands.add_command(configuring.config)
+commands.add_command(showing.findings)
 commands.add_command(graphing.graph)
 commands.add_command(labelling.label)
 commands.add_command(labelling.labels_group)
 commands.add_command(live.live)
 commands.add_command(live.follow)
+commands.add_command(whatif_command.whatif)
 
 
 def main() -> None:
