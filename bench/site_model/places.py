@@ -82,6 +82,7 @@ class Program:
     rota: int = 0  # so many of the clients a day, in turn; 0: all of them
     service: int = 1  # place in `traffic.SERVICES`
     length_s: float = 0.4
+    sleeps: bool = False  # from call to call, each time the period less up to the jitter, instead of by a timer
 
     def at_work(self, number: int) -> Ints:
         """The clients that run it in the hour `number`."""

@@ -14,7 +14,7 @@
 | outward DNS | the resolvers ask for what no client asked for in the last time to live | | |
 | inside | the rest: hosts to servers on 445, 389, 88, 8080 | the day's curve | 1,500, 1; 4,000, 1.5 |
 | hops | as planted | period ± jitter | 600, 0.1; 900, 0.3; upload: 20,000,000, 0.5 up |
-| programs | those of `week` | period ± jitter, in their hours and days | their own |
+| programs | those of `week` | period ± jitter, or sleeps of a period less the jitter | their own |
 
 The day's curve: `places.DAY`, the share of each hour of the day. A connection lasts four round trips and a lognormal
 time about 0.4 s (sigma 1.5), unless said otherwise; 2 % of those to the internet are never answered.
@@ -222,14 +222,30 @@ def _program(site: Site, which: int, begin: int, number: int) -> Rows:
     if not len(who):
         return np.zeros(0, ROW)
     rng = np.random.default_rng([site.size.seed, 1 + number, 2, which])
-    period, phase = np.full(len(who), p.period_us), (who * 7_919 + which * 104_729) * 1_000_003 % p.period_us
-    clock, at = _beats(begin, period, phase, rng, np.full(len(who), p.jitter))
+    if p.sleeps:
+        clock, at = _sleeps(site, which, begin, number // 24)
+    else:
+        period, phase = np.full(len(who), p.period_us), (who * 7_919 + which * 104_729) * 1_000_003 % p.period_us
+        clock, at = _beats(begin, period, phase, rng, np.full(len(who), p.jitter))
     n = len(at)
     news = rng.random(n) < NEWS
     down = p.down + rng.integers(0, SAME, n) + news * p.down * rng.lognormal(np.log(4), 0.8, n)
     return _rows(rng, begin, n, start=at, client=who[clock], server=p.server, port=p.port, name=p.name,
                  service=p.service, length=_size(rng, n, p.length_s * SECOND, 0.5), up=_size(rng, n, *p.up),
                  down=down.astype(np.int64), gap=p.gap_us, kept=not p.dials)  # fmt: skip
+
+
+def _sleeps(site: Site, which: int, begin: int, day: int) -> tuple[Ints, Ints]:
+    """A day's calls that fall into the hour: after each the program sleeps its period, less up to the jitter."""
+    p = site.programs[which]
+    midnight = EPOCH * SECOND + day * 24 * HOUR
+    most = int(24 * HOUR / p.period_us / (1 - p.jitter)) + 1
+    times = []
+    for client in p.clients:
+        rng = np.random.default_rng([site.size.seed, 1 + day, 3, which, client])
+        at = midnight + np.cumsum(p.period_us * (1 - p.jitter * rng.random(most))).astype(np.int64)
+        times.append(at[(at >= begin) & (at < begin + HOUR)])
+    return np.repeat(np.arange(len(times)), [len(at) for at in times]), np.concatenate(times)
 
 
 def _lookups(site: Site, rng: np.random.Generator, rows: Rows) -> tuple[Rows, Rows]:

@@ -11,7 +11,7 @@ hop. Ways are drawn, not chosen:
 | the way to a rented machine | lognormal, median 30 ms, sigma 0.5 |
 | from there to what it relays to | lognormal, median 60 ms, sigma 0.5; dialled on accept, as socat and HAProxy do |
 | a program's period, where its kind doesn't say | one of `places.PERIODS` by its weight |
-| its jitter | timers: 0 to 2 % of the period; implants and people: as their kind says |
+| its jitter | timers: 0 to 2 % of the period; implants and people sleep the period less up to their jitter |
 | its answers | "nothing new" of one size, give or take 12 bytes; 5 % news, lognormal about 4 times that, sigma 0.8 |
 
 `KINDS` tells who they are and which mechanism makes them look so. Weekends have a third of the week's traffic.
@@ -97,7 +97,7 @@ class _Plan:
     def rented(self, kind: str, clients: Ints, address: str, port: int, jitter: float, period_s: int,
                name: str | None = None, **other: object) -> None:  # fmt: skip
         """A hop."""
-        rng, other = self.rng, {"days": DURING, **other}
+        rng, other = self.rng, {"days": DURING, "sleeps": True, **other}
         server = self.address(address, max(rng.lognormal(np.log(30_000), 0.5), 2000))
         self._add(kind, clients, server, port, name, period_s, jitter, rng.lognormal(np.log(60_000), 0.5), True, other)
 
