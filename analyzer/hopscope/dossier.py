@@ -58,7 +58,8 @@ def of_evidence(
     taken = _taken(scored, take)
     rows = [{name: taken[name][place] for name, place in s.rows.items()} for s in scored]
     about = _About(window, scored, rows)
-    versions = {"hopscope": __version__, "settings": _digest(config)}
+    known = "none" if window.baseline is None else window.baseline.about.label
+    versions = {"hopscope": __version__, "settings": _digest(config), "baseline": known}
     out = [_finding(s, r, about, config.fusion, void, dict(read), versions) for s, r in zip(scored, rows, strict=True)]
     return chains.with_chains(out)
 

@@ -21,6 +21,7 @@ from hopscope.sources.capture import Capture
 if TYPE_CHECKING:
     import pandas
 
+    from hopscope.baselines.model import Baseline
     from hopscope.heuristics.base import Window
     from hopscope.sources.zeek_files import LogArchive
     from hopscope.summaries import Counts, Summaries
@@ -99,13 +100,15 @@ def hunt(
     sensor: str = "auto",
     progress: Progress | None = None,
     keep: Path | None = None,
+    baseline: Baseline | None = None,
 ) -> Findings:
     """All findings from `low` up of one or more captures, weighed as one window.
 
     `captures` are files, directories, patterns or "-"; `config` is a file of settings or settings already
     loaded; `local_nets` overrides the monitored networks of a file. What was weighed is kept in the directory
-    `keep`, for `runs.load`. Raises UsageError for wrong settings and InputError when no capture could be read;
-    damage to some of them, and a `keep` that can't be written, is told in `input.problems`.
+    `keep`, for `runs.load`. `baseline` is what was learnt as ordinary (`baselines.versions.chosen`). Raises UsageError
+    for wrong settings and InputError when no capture could be read; damage to some of them, a `keep` that can't be
+    written, and a `baseline` that doesn't fit is told in `input.problems`.
     """
     from hopscope import dossier, runs
     from hopscope.sensor.ahead import Ahead
@@ -121,7 +124,7 @@ def hunt(
         summaries.get_ready()  # while the first batches are read
         for batch in batches:
             summaries.add(batch)
-    window, by_hours = windows(summaries, loaded, count)
+    window, by_hours = windows(summaries, loaded, count, baseline, count.note)
     for problem in unweighed(summaries.counts, summaries.counts.outside, loaded.window.hours).values():
         count.note(problem)
     del summaries  # the hours behind the window are not needed again: half of a long hunt's memory
@@ -136,14 +139,32 @@ def hunt(
     return Findings(found, count)
 
 
-def windows(summaries: Summaries, config: Config, count: InputCount) -> tuple[Window, dict[frozenset[int], Window]]:
-    """The window to weigh, and those of some hours of the day that overrides ask for."""
+def windows(
+    summaries: Summaries,
+    config: Config,
+    count: InputCount,
+    baseline: Baseline | None = None,
+    tell: Callable[[str], None] = lambda line: None,
+) -> tuple[Window, dict[frozenset[int], Window]]:
+    """The window to weigh, and those of some hours of the day that overrides ask for.
+
+    They have the baseline where it fits; `tell` is told what speaks against it.
+    """
     from hopscope import overrides
+    from hopscope.baselines.fitting import fitted
 
     def made(hours: frozenset[int] | None = None) -> Window:
         return dataclasses.replace(summaries.window(hours), lacks=count.lacks or frozenset())
 
-    return made(), {hours: made(hours) for hours in overrides.hour_classes(config)}
+    window = made()
+    known, line = fitted(baseline, window, config)
+    if line is not None:
+        tell(line)
+    by_hours = {hours: made(hours) for hours in overrides.hour_classes(config)}
+    return (
+        dataclasses.replace(window, baseline=known),
+        {hours: dataclasses.replace(part, baseline=known) for hours, part in by_hours.items()},
+    )
 
 
 def records(

@@ -96,7 +96,7 @@ def learn(
 @options.form
 @options.config_file
 def listed(form: str | None, config_file: str | None) -> int:
-    """List the baselines that were learnt, with the one that hunts are judged by."""
+    """List the baselines, and which one is used."""
     from hopscope import hunting
     from hopscope.baselines import versions
     from hopscope.outputs import baseline_page
@@ -113,7 +113,9 @@ def listed(form: str | None, config_file: str | None) -> int:
 @baseline.command(epilog=DONE_CODES)
 @click.argument("number", metavar="[NUMBER]", default="latest")
 def show(number: str) -> int:
-    """Show what a baseline learnt: its hosts, who belongs together, what is used most, what was left out.
+    """Show what a baseline learnt.
+
+    Its days and hosts, who belongs together, what is used most, and what was left out.
 
     NUMBER is as `hopscope baseline list` shows it; the latest unless given.
     """

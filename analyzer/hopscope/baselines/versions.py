@@ -102,7 +102,8 @@ def remove(directory: Path, number: int) -> None:
 def temporary(directory: Path) -> Iterator[Path]:
     """A directory beside the baselines that is gone afterwards, where the block has left it there."""
     with _explained(directory):
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, exist_ok=True)
         made = Path(tempfile.mkdtemp(prefix=".learning.", dir=directory))
     try:
         yield made

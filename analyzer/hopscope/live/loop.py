@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from hopscope.baselines.model import Baseline
 from hopscope.config import Config
 from hopscope.findings import SEVERITIES
 from hopscope.hunting import Findings, told, unweighed, windows
@@ -36,6 +37,7 @@ class Loop:
 
     `count` tells what was read; the source counts what it refused and what went missing. `view` gives what of the
     findings is to be told; `renewed` is asked when a tick is due, and says that `view` or the settings have changed.
+    `baseline` is what was learnt as ordinary.
     """
 
     def __init__(
@@ -46,12 +48,13 @@ class Loop:
         clock: Callable[[], float],
         view: Callable[[Findings], Findings] = lambda found: found,
         renewed: Callable[[], bool] = lambda: False,
+        baseline: Baseline | None = None,
     ):
         from hopscope.summaries import Summaries
 
         self.count = count
         self._source, self._config, self._clock = source, config, clock
-        self._view, self._renewed = view, renewed
+        self._view, self._renewed, self._baseline = view, renewed, baseline
         self._summaries = Summaries(config)
         self._telling = Telling(count)
         self._told: dict[str, int] = {}  # finding -> the highest severity told of it
@@ -83,7 +86,9 @@ class Loop:
         from hopscope import dossier, runs
 
         self._changed = False
-        window, by_hours = windows(self._summaries, self._config, self.count)
+        window, by_hours = windows(
+            self._summaries, self._config, self.count, self._baseline, lambda line: self._telling.tell("baseline", line)
+        )
         counts = self._summaries.counts
         # what has grown old since it came is not worth a word, what was old when it came is
         for reason, problem in unweighed(counts, counts.stale, self._config.window.hours).items():
