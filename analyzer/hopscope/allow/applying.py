@@ -6,7 +6,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from hopscope import fusion
 from hopscope.allow.entries import Allowlist, Entry
@@ -17,6 +17,8 @@ from hopscope.findings import SEVERITIES, Evidence, Finding
 from hopscope.outputs import words
 
 TOLD = 10  # lines of one kind
+RECENT = timedelta(days=30)  # for so long it is told what an expired entry would still hide
+LOWERED = "counts for less"
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ def apply(findings: Iterable[Finding], allowlist: Allowlist, now: datetime, sett
     """
     today = now.date()
     force = [e for e in allowlist.entries if e.in_force(today)]
-    ended = [e for e in allowlist.entries if not e.in_force(today)]
+    ended = [e for e in allowlist.entries if e.expires is not None and e.expires <= today < e.expires + RECENT]
     shown: list[Finding] = []
     hidden: list[tuple[Finding, Entry]] = []
     matched: set[str] = set()
@@ -53,11 +55,11 @@ def apply(findings: Iterable[Finding], allowlist: Allowlist, now: datetime, sett
         partly = [v.entry for v in verdicts if v.holds and v.entry.heuristics]
         matched |= {e.id for e in (*whole, *partly)}
         if whole:
-            hidden.append((dataclasses.replace(finding, suppression=f"hidden by {told(whole[0])}"), whole[0]))
+            hidden.append((dataclasses.replace(finding, suppression=told(whole[0])), whole[0]))
             continue
         lowered = _without(finding, partly, settings)
         if lowered.score_db < settings.low_db <= finding.score_db:
-            said = f"below low ({words.decibans(lowered.score_db)} dB), as {_left_out(partly)}"
+            said = f"{_left_out(partly)}, which leaves {words.decibans(lowered.score_db)} dB, less than low"
             hidden.append((dataclasses.replace(finding, suppression=said), partly[0]))
             continue
         notes = _notes(about, verdicts)
@@ -72,9 +74,6 @@ def apply(findings: Iterable[Finding], allowlist: Allowlist, now: datetime, sett
         *_blind(allowlist, force),
     ]
     return Shown(tuple(shown), tuple(f for f, _ in hidden), tuple(lines), frozenset(matched))
-
-
-LOWERED = "counts for less"
 
 
 def told(entry: Entry) -> str:
@@ -120,7 +119,7 @@ def _piece(e: Evidence, scaled: dict[str, float], partly: Sequence[Entry]) -> Ev
 
 
 def _left_out(partly: Sequence[Entry]) -> str:
-    return "; ".join(f"{', '.join(e.heuristics)} left out by {told(e)}" for e in partly)
+    return "; ".join(f"{told(e)}, leaves out {', '.join(e.heuristics)}" for e in partly)
 
 
 def _notes(about: Subject, verdicts: Sequence[Verdict]) -> list[str]:

@@ -11,7 +11,7 @@ from hopscope import store
 from hopscope.allow.applying import told
 from hopscope.allow.entries import Allowlist
 from hopscope.allow.items import host_name, parse_service
-from hopscope.allow.matching import Subject, Verdict, judge, subject
+from hopscope.allow.matching import DESTINATIONS, Subject, Verdict, judge, subject
 from hopscope.findings import Finding
 from hopscope.outputs import words
 from hopscope.outputs.page import Row
@@ -94,7 +94,7 @@ def _rows(t: Tried) -> Iterator[Row]:
         yield Row(told(v.entry), "lowered by" if v.entry.heuristics else "hidden by", 12, indent=2)
         for c in v.checks:
             yield Row(c.why, indent=14)
-    open_ = [v for v in t.force if not v.holds and all(c.holds is not False for c in v.checks)]
+    open_ = [v for v in t.force if not v.holds and _might(v)]
     for v in open_:
         yield Row(f"{v.entry.id}: {'; '.join(c.why for c in v.failing)}", "perhaps", 12, indent=2)
     for v in [v for v in t.ended if v.holds]:
@@ -107,6 +107,12 @@ def _rows(t: Tried) -> Iterator[Row]:
         yield Row("no entry is in force", indent=2)
     elif not holds:
         yield Row("no entry hides it", indent=2)
+
+
+def _might(verdict: Verdict) -> bool:
+    """What is known of it holds, and something of where it is is known."""
+    where = [c for c in verdict.checks if c.condition in DESTINATIONS]
+    return all(c.holds is not False for c in verdict.checks) and (not where or any(c.holds for c in where))
 
 
 def _distance(verdict: Verdict) -> tuple[int, int]:

@@ -107,7 +107,7 @@ def told_of(f: Finding) -> Iterator[Row]:
     if f.label is not None:
         yield _row("label", f.label)
     if f.suppression is not None:
-        yield _row("hidden", f.suppression)
+        yield _row("hidden by", f.suppression)
     for i, line in enumerate(f.allowance):
         yield _row("allowlist" if i == 0 else "", line)
 
