@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from hopscope import places
 from hopscope.errors import UsageError
 
 if TYPE_CHECKING:
+    from hopscope.baselines.model import Baseline
     from hopscope.config import Config
     from hopscope.hunting import Findings
     from hopscope.runs import Run
@@ -52,6 +54,11 @@ sensor = click.option(
 store_file = click.option(
     "--findings", "store_file", metavar="FILE", help="Where findings are kept. [default: the last run's]"
 )
+baseline = click.option(
+    "--baseline",
+    metavar="NUMBER|latest|none",
+    help="The learnt baseline to judge by. [default: the setting baseline.use: the latest]",
+)
 labels_file = click.option("--labels", "labels_file", metavar="FILE", help="Where labels are kept. [default: yours]")
 allow_file = click.option(
     "--allow", "allow_file", metavar="FILE", help="The allowlist; none for none. [default: yours, where there is one]"
@@ -81,6 +88,25 @@ def kept(named: str | None) -> Path:
 def labelled(named: str | None) -> Path:
     """Where labels are kept."""
     return Path(named) if named is not None else places.labels_file(os.environ)
+
+
+def judged_by(config: Config, use: str | None) -> Config:
+    """The settings with the baseline that the command line names. Raises UsageError where that is none."""
+    from hopscope.config import BaselineSettings
+
+    if use is None:
+        return config
+    try:
+        return dataclasses.replace(config, baseline=BaselineSettings(use))
+    except UsageError as e:
+        raise UsageError(f"--baseline {use}: name latest, none or a number that hopscope baseline list shows") from e
+
+
+def baseline_of(config: Config) -> Baseline | None:
+    """The baseline that the settings name; None where none is learnt. Raises UsageError."""
+    from hopscope.baselines import versions
+
+    return versions.chosen(places.baselines(os.environ), config.baseline.use)
 
 
 def run_behind(findings: Path) -> Run:
@@ -115,10 +141,11 @@ def hunted(captures: tuple[str, ...], config: Config, sensor: str, keep: Path | 
 
     if sys.stderr.isatty() and hunting.will_compile(sensor):
         terminal.say("compiling the sensor, once for each version; this takes up to a minute")
+    baseline = baseline_of(config)
     run = None if keep is None else places.run_of(keep)
     kept = run if config.keep.window else None
     with terminal.progress() as progress:
-        found = hunting.hunt(captures, config=config, sensor=sensor, progress=progress, keep=kept)
+        found = hunting.hunt(captures, config=config, sensor=sensor, progress=progress, keep=kept, baseline=baseline)
     if run is not None and kept is None:
         runs.forget(run)  # what is there is not behind these findings
     if keep is not None:

@@ -40,6 +40,7 @@ ECHO_S = 1.0  # how long after a signal another one is taken for the same
 @click.option("--send/--no-send", default=True, show_default=True, help="Send findings back to Zeek.")
 @options.local_nets
 @options.config_file
+@options.baseline
 @options.allow_file
 @options.store_file
 def live(
@@ -52,6 +53,7 @@ def live(
     send: bool,
     local_nets: str | None,
     config_file: str | None,
+    baseline: str | None,
     allow_file: str | None,
     store_file: str | None,
 ) -> int:
@@ -64,7 +66,7 @@ def live(
     from hopscope.sources import live_source
     from hopscope.sources.addresses import Networks
 
-    settings = _settings(config_file, local_nets)
+    settings = _settings(config_file, local_nets, baseline)
     count = InputCount()
     tls = live_source.Tls(ca, cert, key)
     networks = Networks(settings.config.network.local_nets)
@@ -78,6 +80,7 @@ def live(
 @options.severity
 @options.local_nets
 @options.config_file
+@options.baseline
 @options.allow_file
 @options.store_file
 def follow(
@@ -86,6 +89,7 @@ def follow(
     severity: str,
     local_nets: str | None,
     config_file: str | None,
+    baseline: str | None,
     allow_file: str | None,
     store_file: str | None,
 ) -> int:
@@ -97,20 +101,20 @@ def follow(
     from hopscope.live.following import Following
     from hopscope.records import InputCount
 
-    settings = _settings(config_file, local_nets)
+    settings = _settings(config_file, local_nets, baseline)
     count = InputCount()
     with Following(Path(directory), settings.config, count, time.sleep) as source:
         return _stay(source, directory, settings, count, form, severity, allow_file, store_file, send=False)
 
 
-def _settings(config_file: str | None, local_nets: str | None) -> Reloading:
+def _settings(config_file: str | None, local_nets: str | None, baseline: str | None) -> Reloading:
     """The settings of the run, whose file is read again when it changes."""
     from hopscope import hunting
     from hopscope.configuring import sources
     from hopscope.live.reloading import Reloading
 
     path = sources.place(config_file, os.environ)
-    return Reloading(path, lambda: hunting.settings(config_file, local_nets))
+    return Reloading(path, lambda: options.judged_by(hunting.settings(config_file, local_nets), baseline))
 
 
 def _stay(
@@ -145,7 +149,8 @@ def _stay(
         allowed.renewed(settings.config)
         return True
 
-    loop = Loop(source, settings.config, count, time.monotonic, allowed, renewed)
+    known = options.baseline_of(settings.config)
+    loop = Loop(source, settings.config, count, time.monotonic, allowed, renewed, known)
     last: Tick | None = None
     shown = 0
     problems = _Problems(count)
