@@ -18,7 +18,7 @@ from hopscope.tuning import model
 from hopscope.tuning.model import Bools, Floats, Ints, Labelled, Settings, Shape
 
 NATS = np.log(10) / 10  # of a deciban
-STRENGTHS = (np.inf, 100.0, 30.0, 10.0, 3.0, 1.0)  # labels that would have to speak against a shipped weight
+STRENGTHS = (np.inf, 100.0, 30.0, 10.0, 3.0)  # labels that would have to speak against a shipped weight
 PRIOR_STRENGTH = 10.0  # likewise, against the prior
 MOST_WEIGHT = 3.0
 LEAST_CHANGE = 0.05  # of a weight: smaller ones are not proposed
@@ -41,12 +41,13 @@ def fit(labels: Labelled, current: Settings, shape: Shape, folds: int, seed: int
     held = {s: np.empty(labels.hop.size) for s in STRENGTHS}
     losses = {s: np.empty(labels.hop.size) for s in STRENGTHS}
     for rest, out in split(labels, folds, seed):
-        for strength in STRENGTHS:
-            weights, offset = _weights(labels.take(rest), shape, strength)
-            held[strength][out] = model.scores(labels.take(out), current.prior_db, weights, shape)
-            losses[strength][out] = _loss(held[strength][out] + offset, labels.hop[out])
+        seen, unseen, start = labels.take(rest), labels.take(out), None
+        for strength in STRENGTHS:  # each fit begins where the one before ended: they lie close together
+            start = weights, offset = _weights(seen, shape, strength, start)
+            held[strength][out] = model.scores(unseen, current.prior_db, _proposed(weights), shape)
+            losses[strength][out] = _loss(held[strength][out] - current.prior_db + offset, unseen.hop)
     strength = _strongest_as_good(losses, _balanced(labels), labels.place)
-    weights, _ = _weights(labels, shape, strength)
+    weights = _proposed(_weights(labels, shape, strength)[0])
     before = model.scores(labels, current.prior_db, current.weights, shape)
     return Fitted(_operating(labels, before, held[strength], weights, current), strength)
 
@@ -59,7 +60,9 @@ def split(labels: Labelled, folds: int, seed: int) -> Iterator[tuple[Ints, Ints]
     yield from parts.split(labels.raw, labels.hop, labels.place)
 
 
-def _weights(labels: Labelled, shape: Shape, strength: float) -> tuple[Floats, float]:
+def _weights(
+    labels: Labelled, shape: Shape, strength: float, start: tuple[Floats, float] | None = None
+) -> tuple[Floats, float]:
     """The weights that these labels ask for, and the offset of how they were chosen.
 
     Shipped weights (1) count as `strength` labels that lie where the outcome is open and have that
@@ -82,11 +85,15 @@ def _weights(labels: Labelled, shape: Shape, strength: float) -> tuple[Floats, f
         gradient = np.append(down @ slope + pull * (weights - 1), 10 * down.sum())
         return float(share @ np.logaddexp(0, -z) + pull @ (weights - 1) ** 2 / 2), gradient
 
-    start = np.append(np.ones(many), -4.0)
+    begin = np.append(np.ones(many), -4.0) if start is None else np.append(start[0], start[1] / 10)
     free: list[Any] = [(0, MOST_WEIGHT)] * many if np.isfinite(strength) else [(1, 1)] * many
-    found = minimize(cost, start, jac=True, method="L-BFGS-B", bounds=[*free, (-15, 15)])
-    weights = np.round(found.x[:many], 2)
-    return np.where(np.abs(weights - 1) < LEAST_CHANGE, 1.0, weights), float(10 * found.x[many])
+    found = minimize(cost, begin, jac=True, method="L-BFGS-B", bounds=[*free, (-15, 15)], options={"ftol": 1e-7})
+    return found.x[:many], float(10 * found.x[many])
+
+
+def _proposed(weights: Floats) -> Floats:
+    """Weights as they would be written: two digits, and those that hardly changed not at all."""
+    return np.where(np.abs(weights - 1) < LEAST_CHANGE, 1.0, np.round(weights, 2))
 
 
 def _balanced(labels: Labelled) -> Floats:

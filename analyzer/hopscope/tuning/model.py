@@ -29,7 +29,7 @@ class Example:
 
     hop: bool
     pieces: Mapping[str, tuple[float, int]]
-    address: str
+    address: str | None  # None of a name that no record was seen of
     names: tuple[str, ...] = ()
 
 
@@ -139,17 +139,16 @@ def _places(examples: Iterable[Example]) -> Ints:
         return key
 
     keys = []
-    for e in examples:
-        here = f"at {_address(e.address)}"
-        for name in e.names:
-            parent[root(f"name {name.rstrip('.').lower()}")] = root(here)
-        keys.append(here)
+    for row, e in enumerate(examples):
+        mine = [f"name {name.rstrip('.').lower()}" for name in e.names]
+        mine += [f"at {_address(e.address)}"] if e.address else []
+        mine = mine or [f"row {row}"]
+        for other in mine[1:]:
+            parent[root(other)] = root(mine[0])
+        keys.append(mine[0])
     numbers: dict[str, int] = {}
     return np.array([numbers.setdefault(root(k), len(numbers)) for k in keys], np.int64)
 
 
 def _address(text: str) -> str:
-    try:
-        return network(text) if ipaddress.ip_address(text).version == 6 else text
-    except ValueError:  # a name, of a label that knows no address
-        return text
+    return network(text) if ipaddress.ip_address(text).version == 6 else text

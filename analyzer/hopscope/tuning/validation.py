@@ -13,7 +13,7 @@ import numpy as np
 
 from hopscope.errors import UsageError
 from hopscope.tuning import fitting, model
-from hopscope.tuning.model import Bools, Floats, Labelled, Settings, Shape
+from hopscope.tuning.model import Bools, Labelled, Settings, Shape
 
 FOLDS = 5
 PARTINGS = 5
@@ -60,18 +60,38 @@ class Proposal:
         """The parting whose outcome is the middle one: what may be expected."""
         return sorted(self.partings, key=_worse)[len(self.partings) // 2]
 
+    @property
+    def lost_at_most(self) -> float:
+        """The share of hops found today that may be lost: where 95 of 100 such counts would have shown more."""
+        from scipy.stats import binomtest
 
-def propose(labels: Labelled, current: Settings, shape: Shape, seed: int = 1) -> Proposal:
+        interval = binomtest(len(self.middle.lost), self.before[0].found).proportion_ci(0.9, "exact")
+        return float(interval.high)
+
+
+def propose(labels: Labelled, current: Settings, shape: Shape, seed: int = 1, lose: int = 0) -> Proposal:
     """Fit to all labels, and measure what such a fit does to labels it hasn't seen.
 
-    Raises UsageError when the labels are too few to tell.
+    `lose` is how many hops held out may be lost. Raises UsageError when the labels are too few to tell.
     """
+    from threadpoolctl import threadpool_limits
+
     check(labels)
-    partings = tuple(_parting(labels, current, shape, seed + n) for n in range(PARTINGS))
-    fitted = fitting.fit(labels, current, shape, FOLDS, seed)
-    before = _effects(labels, model.scores(labels, current.prior_db, current.weights, shape), current)
-    proposal = Proposal(fitted, before, partings, None)
-    return dataclasses.replace(proposal, refused=_reason(proposal, current))
+    with threadpool_limits(1):  # for so small matrices threads cost more than they give
+        partings = tuple(_parting(labels, current, shape, seed + n) for n in range(PARTINGS))
+        fitted = fitting.fit(labels, current, shape, FOLDS, seed)
+    proposal = Proposal(fitted, effects(labels, current, shape), partings, None)
+    return dataclasses.replace(proposal, refused=_reason(proposal, current, lose))
+
+
+def effects(labels: Labelled, settings: Settings, shape: Shape) -> tuple[Effect, Effect, Effect]:
+    """What these settings tell of these labels, at medium, high and critical."""
+    scores = model.scores(labels, settings.prior_db, settings.weights, shape)
+    return (
+        _effect(labels, scores >= settings.medium_db),
+        _effect(labels, scores >= settings.high_db),
+        _effect(labels, scores >= settings.critical_db),
+    )
 
 
 def check(labels: Labelled) -> None:
@@ -132,14 +152,6 @@ def _reverted(heuristics: tuple[str, ...], new: Settings, current: Settings) -> 
     return out
 
 
-def _effects(labels: Labelled, scores: Floats, settings: Settings) -> tuple[Effect, Effect, Effect]:
-    return (
-        _effect(labels, scores >= settings.medium_db),
-        _effect(labels, scores >= settings.high_db),
-        _effect(labels, scores >= settings.critical_db),
-    )
-
-
 def _effect(labels: Labelled, told: Bools) -> Effect:
     hop = labels.hop
     return Effect(int((told & hop).sum()), int(hop.sum()), int((told & ~hop).sum()), int((~hop).sum()))
@@ -149,19 +161,22 @@ def _worse(parting: Parting) -> tuple[int, int]:
     return parting.after[0].false, -parting.after[0].found
 
 
-def _reason(proposal: Proposal, current: Settings) -> str | None:
+def _reason(proposal: Proposal, current: Settings, lose: int) -> str | None:
     """Why the proposal is no improvement on labels it hasn't seen; None when it is one."""
     from scipy.stats import binomtest
 
     was, middle = proposal.before[0], proposal.middle
     now = middle.after[0]
     found = int(np.median([p.after[0].found for p in proposal.partings]))
+    if was.found == 0:
+        return "none of the labelled hops is found at medium: weights can't help, see what their evidence lacks"
     if was.false == 0:
         return "none of the labelled benign destinations is told at medium: there is no false finding to lose"
-    if min(found, now.found) < was.found:
+    found = min(found, now.found)
+    if found < was.found - lose:
         return (
-            f"it would lose hops: of {was.hops} held out, {min(found, now.found)} are found instead of {was.found}, "
-            f"with {now.false} false findings instead of {was.false}"
+            f"it would lose hops: of {was.hops} held out, {found} are found instead of {was.found}, with {now.false} "
+            f"false findings instead of {was.false}; --lose {was.found - found} would propose it all the same"
         )
     if now.false >= was.false:
         return f"false findings do not fall: {now.false} of {now.benign} held out, {was.false} today"
