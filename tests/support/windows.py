@@ -9,6 +9,7 @@ from typing import Any
 import ibis
 import pyarrow as pa
 
+from hopscope.baselines.model import Baseline
 from hopscope.config import VantageSettings
 from hopscope.heuristics.base import Window
 from hopscope.summaries.schema import PAIR, TABLES
@@ -104,6 +105,7 @@ def make_window(
     end_us: int | None = None,
     history_us: int | None = None,
     vantage: VantageSettings | None = None,
+    baseline: Baseline | None = None,
 ) -> Window:
     """A window of the given rows, in an embedded DuckDB of its own.
 
@@ -135,6 +137,7 @@ def make_window(
         end_us=max(times) if end_us is None else end_us,
         history_us=first if history_us is None else history_us,
         vantage=vantage or VantageSettings(),
+        baseline=baseline,
     )
 
 

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from hopscope.baselines.model import Baseline
 from hopscope.config import VantageSettings
 from hopscope.heuristics.byte_ratio import HEURISTIC
+from support.baselines import make_baseline
 from support.windows import START, make_window
 
 
@@ -114,3 +116,40 @@ def test_the_order_of_hours_is_irrelevant() -> None:
         row for i, row in enumerate(hours(30)) for row in (row, {**row, "host": "10.0.0.6", "orig_bytes": i * 9_999})
     ]
     assert weigh([*ordinary(8), EXFIL], host_hours=given) == weigh([*ordinary(8), EXFIL], host_hours=given[::-1])
+
+
+# a learnt baseline
+
+
+def learnt(count: int, up: int = 950_000, down: int = 50_000, first: int = 48, **row: Any) -> Baseline:
+    return make_baseline(
+        host_hours=[
+            {"hour": HOUR - first - i, "orig_bytes": up + i, "resp_bytes": down, **row} for i in range(count)
+        ]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("baseline", "told"),
+    [
+        (learnt(23), False),
+        (learnt(24), True),
+        (learnt(24, host="10.0.0.6"), False),
+        (learnt(24, sensor="other"), False),
+        (learnt(24, up=100, down=1_800), False),
+        (learnt(24, first=0), False),  # one of them is the window's own hour
+        (learnt(25, first=0), True),
+    ],
+)
+def test_learnt_hours_are_one_more_baseline(baseline: Baseline, told: bool) -> None:
+    (row,) = weigh([*ordinary(8), EXFIL], baseline=baseline)
+    assert (row["baselines"], row["unlike"]) == (1 + told, 1)
+    assert row["decibans"] == HEURISTIC.defaults.most_db / (1 + told)
+    assert (row["median_learnt"] is not None) is told
+    assert ("over the days of baseline 3 +0.90" in HEURISTIC.sentence(row)) is told
+
+
+def test_a_habit_that_was_learnt_speaks_for_a_host_that_is_seen_for_the_first_time() -> None:
+    assert weigh([EXFIL], baseline=learnt(24)) == []
+    (unlike,) = weigh([EXFIL], baseline=learnt(24, up=50_000, down=950_000))
+    assert unlike["decibans"] == HEURISTIC.defaults.most_db

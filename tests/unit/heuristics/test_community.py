@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
 
+from hopscope.baselines.model import Baseline
 from hopscope.heuristics.community import DAY_US, HEURISTIC
+from support.baselines import make_baseline
 from support.windows import CLIENT, SERVER, START, make_window
 
 S = HEURISTIC.defaults
@@ -129,6 +132,106 @@ def test_one_name_on_an_edge_network_is_one_place() -> None:
 def test_resolvers_are_left_out() -> None:
     told = [{"kind": "service", "value": "dns"}]
     assert not weigh([*shared([CLIENT, *PEERS]), {"connections": 500}], sets=told)
+
+
+# a learnt baseline
+
+GROUP = [{"client": h, "members": 6} for h in (CLIENT, *PEERS)]
+
+
+def settled(**given: Iterable[Mapping[str, Any]]) -> Baseline:
+    """A baseline that knows the destination, so that it isn't new."""
+    return make_baseline(places=[{}], **given)
+
+
+def test_a_host_has_the_community_that_was_learnt() -> None:
+    """Today it is seen alone, so that nobody would be its peer."""
+    rows = weigh([{}], baseline=settled(communities=GROUP))
+    assert rows[SERVER]["peers"] == 5
+    assert "the host's 5 peers goes there, nor did in the days of baseline 3" in HEURISTIC.sentence(rows[SERVER])
+    assert not weigh([{}], baseline=settled(communities=[{"members": S.min_peers}]))
+    assert not weigh([{}], baseline=settled(communities=[{**g, "sensor": "other"} for g in GROUP]))
+
+
+def test_hosts_that_were_not_learnt_have_todays_community() -> None:
+    rows = weigh([*shared([CLIENT, *PEERS]), {}], baseline=settled(communities=GROUP[1:]))
+    assert rows[SERVER]["peers"] == 5
+    assert rows[SERVER]["learnt_peers"] is None
+    assert "nor did" not in HEURISTIC.sentence(rows[SERVER])
+
+
+@pytest.mark.parametrize(
+    ("habit", "outside"),
+    [
+        ({"users": 1, "user": PEERS[0]}, False),
+        ({"users": 1, "user": CLIENT}, True),  # its own habit makes it no one else's
+        ({"users": 2, "user": None}, False),
+        ({"users": 2, "user": None, "community": 1}, True),
+        ({"users": 2, "user": None, "sensor": "other"}, True),
+        ({"users": 2, "user": None, "place": "203.0.113.10"}, True),
+    ],
+)
+def test_what_a_peer_used_while_it_was_learnt_is_not_outside(habit: dict[str, Any], outside: bool) -> None:
+    assert bool(weigh([{}], baseline=settled(communities=GROUP, habits=[habit]))) is outside
+
+
+@pytest.mark.parametrize(("clients", "left_alone"), [(S.few, False), (S.few + 1, True)])
+@pytest.mark.parametrize("kind", ["address", "name"])
+def test_what_many_used_while_it_was_learnt_is_left_alone(clients: int, left_alone: bool, kind: str) -> None:
+    value = SERVER if kind == "address" else "www.example.com"
+    known = make_baseline(places=[{"clients": clients, "kind": kind, "value": value}])
+    pairs = [*shared([CLIENT], places=9), {"connections": 300, "name": "www.example.com"}]
+    rows = weigh(pairs, names=[{}], baseline=known)
+    assert (SERVER not in rows) is left_alone
+    if not left_alone:
+        assert rows[SERVER]["learnt_users"] == clients
+
+
+ELSEWHERE = [{"value": "192.0.2.99"}]
+
+
+def days(first: float, last: float) -> dict[str, Any]:
+    return {"first_us": START - round(first * DAY_US), "last_us": START - round(last * DAY_US)}
+
+
+@pytest.mark.parametrize(
+    ("learnt", "own", "weight"),
+    [
+        (days(8, 1), 0.0, S.new_db),
+        (days(4.5, 1), 0.0, 1.5),
+        (days(1.8, 1), 0.0, 0.0),  # too short
+        (days(4.5, 1), 1.0, 4.5 / 7 * S.new_db),  # its days and the window's own history end to end
+        (days(4.5, 1), 4.5, 4.5 / 7 * S.new_db),  # the same days count once
+        (days(3.5, -7), 0.0, 1.5),  # learnt days beyond the window's start are no history
+    ],
+)
+def test_learnt_days_are_history(learnt: dict[str, Any], own: float, weight: float) -> None:
+    baseline = make_baseline(learnt, places=ELSEWHERE)
+    rows = weigh([{}], baseline=baseline, history_us=START - round(own * DAY_US), start_us=START)
+    found = rows[SERVER]["decibans"] if SERVER in rows else 0.0
+    assert found == pytest.approx(weight, abs=0.02)
+    if found:
+        assert "days of history, those of baseline 3 among them, don't know it" in HEURISTIC.sentence(rows[SERVER])
+
+
+@pytest.mark.parametrize(
+    ("place", "new"),
+    [
+        ({}, False),
+        ({"kind": "name", "value": "www.example.com"}, False),
+        ({"kind": "name", "value": SERVER}, True),
+        ({"sensor": "other"}, True),
+        ({"first_us": START}, True),  # first used in the window itself
+    ],
+)
+def test_what_was_learnt_is_not_new(place: dict[str, Any], new: bool) -> None:
+    named = [{"name": "www.example.com"}]
+    rows = weigh(named, names=[{}], baseline=make_baseline(places=[place]), start_us=START)
+    assert (SERVER in rows) is new
+
+
+def test_another_sensors_baseline_makes_nothing_new() -> None:
+    assert not weigh([{}], baseline=make_baseline({"sensors": ("other",)}, places=ELSEWHERE), start_us=START)
 
 
 def test_the_order_of_rows_is_irrelevant() -> None:
