@@ -84,8 +84,10 @@ def unknown(name: str, known: Mapping[str, Setting]) -> str:
     tables = [table for table in dict.fromkeys(s.group for s in known.values()) if table]
     if close := [beside[k] for k in like(key, beside)] or [n for n in like(name, known) if n.endswith(f".{key}")]:
         return f"{said}; did you mean {close[0]}?"
-    if beside:
-        return f"{said}; {group or 'a file'} has {', '.join(sorted(beside))}"
+    if not group and len(elsewhere := [s.name for s in known.values() if s.key == name]) == 1:
+        return f"{said}; did you mean {elsewhere[0]}?"
+    if group and beside:
+        return f"{said}; {group} has {', '.join(sorted(beside))}"
     if close := like(group or name, tables):
         return f"{said}; did you mean the table [{close[0]}]?"
     return f"{said}; tables are {', '.join(tables)}"

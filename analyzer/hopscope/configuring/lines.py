@@ -27,7 +27,7 @@ def lines_of(text: str) -> dict[Path, int]:
                 continue
             start = number
         gathered.append(line)
-        if line.rstrip().endswith((",", "[")) and not gathered[0].lstrip().startswith("["):
+        if line.rstrip().endswith((",", "[")) and "#" not in line:
             continue  # within a list, which may be long
         try:
             statement = tomllib.loads("\n".join(gathered))

@@ -19,6 +19,7 @@ PREFIX = "HOPSCOPE_"
 NONE = "none"  # named instead of a file: read none
 OVERRIDE = "override"
 MOST_BYTES = 1_000_000
+_LOOKED_BACK = 1000  # lines before a fault among which the statement's beginning is sought
 
 
 @dataclass(frozen=True)
@@ -118,9 +119,11 @@ def in_text(text: str, name: str) -> Written:
     try:
         tree = tomllib.loads(text)
     except (ValueError, RecursionError) as e:  # numbers of more digits than Python reads are no TOMLDecodeError
-        line = int(at[1]) if (at := re.search(r"at line (\d+)", str(e))) else None
+        told = re.search(r"at line (\d+)", str(e))
+        beginning = _before(text, int(told[1]) if told else None)
+        line = int(told[1]) if told else beginning.count("\n") + 1  # the statement that goes on to the end
         out.problems.append(Problem(Origin("file", name, line), "", f"not valid TOML ({e}); correct that line"))
-        text = _before(text, line)
+        text = beginning
         tree = tomllib.loads(text)
     where = lines.lines_of(text)
     overrides = tree.pop(OVERRIDE, [])
@@ -150,10 +153,11 @@ def on_command_line(values: Mapping[str, Any]) -> Written:
 
 
 def _before(text: str, line: int | None) -> str:
-    """The longest beginning of the text, before that line, that is TOML."""
+    """The longest beginning of the text, before that line, that is TOML; it ends with a line's end."""
     whole = text.split("\n")
-    for end in range((line or len(whole)) - 1, 0, -1):
-        beginning = "\n".join(whole[:end])
+    last = (line or len(whole)) - 1
+    for end in range(last, max(0, last - _LOOKED_BACK), -1):
+        beginning = "".join(f"{one}\n" for one in whole[:end])
         try:
             tomllib.loads(beginning)
         except (ValueError, RecursionError):
