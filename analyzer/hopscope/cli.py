@@ -14,6 +14,7 @@ import click
 from hopscope import __version__, graphing, labelling, options, whatif_command
 from hopscope.allow import commands as allowing
 from hopscope.allow import showing
+from hopscope.baselines import commands as baselining
 from hopscope.configuring import commands as configuring
 from hopscope.errors import HopscopeError, InputError, UsageError
 from hopscope.live import commands as live
@@ -40,6 +41,7 @@ def commands() -> None:
 @options.severity
 @options.local_nets
 @options.config_file
+@options.baseline
 @options.allow_file
 @options.sensor
 @options.store_file
@@ -50,6 +52,7 @@ def hunt(
     severity: str,
     local_nets: str | None,
     config_file: str | None,
+    baseline: str | None,
     allow_file: str | None,
     sensor: str,
     store_file: str | None,
@@ -63,7 +66,7 @@ def hunt(
     from hopscope.allow.using import Using
 
     options.check_input(captures)
-    config = hunting.settings(config_file, local_nets)
+    config = options.judged_by(hunting.settings(config_file, local_nets), baseline)
     using = Using(allow_file, config, options.now)
     keep = options.keeping(store_file)
     if out is not None:
@@ -131,6 +134,7 @@ def records(captures: tuple[str, ...], local_nets: str | None, config_file: str 
 
 
 commands.add_command(allowing.allow)
+commands.add_command(baselining.baseline)
 commands.add_command(configuring.config)
 commands.add_command(showing.findings)
 commands.add_command(graphing.graph)
