@@ -18,6 +18,7 @@ from hopscope.records import CONNECTION, SEGMENT_SECONDS
 from site_model.places import SECOND, Floats, Ints, Site
 from site_model.traffic import SERVICES, SF, STATES, TCP, TTL, UDP, Hour, Rows
 
+ASKED_FOR = "vault.example:443"  # of every SOCKS proxy, which grants it
 TIME, INTERVAL = "time", "interval"  # columns of int64 microseconds, written as seconds
 _ALPHABET = np.frombuffer(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", np.uint8)
 _ID = {"id.orig_h": "addr", "id.orig_p": "port", "id.resp_h": "addr", "id.resp_p": "port"}
@@ -124,6 +125,7 @@ def _hopscope(site: Site, rows: Rows, uid: pa.Array, names: pa.Array, rng: np.ra
     tls = answered & (r["service"] == SERVICES.index("ssl"))
     timing = {k: v[row] for k, v in _timing(site, rows, rng).items()}
     plain = answered & ~tls & (r["service"] > 0)
+    socks = r["service"] == SERVICES.index("socks")
     known = {
         "ts": r["start"], "uid": uid.take(pa.array(row)), "sensor": pa.array(np.full(len(r), "zeek")),
         **{k.removeprefix("id."): v for k, v in _ends(site, r).items()}, **volume,
@@ -143,7 +145,9 @@ def _hopscope(site: Site, rows: Rows, uid: pa.Array, names: pa.Array, rng: np.ra
         "ja4": _coded(("t13d1516h2_8daaf6152771_b186095e22b6", "t13d311100_e8f1e7e78f70_d339722ba4af"), r["client"] % 2,
                       tls),
         "http_host": pc.if_else(pa.array(r["service"] == SERVICES.index("http")), names.take(pa.array(row)), None),
-        "proxy_protocol": _coded(("socks5",), np.zeros(len(r), np.int64), r["service"] == SERVICES.index("socks")),
+        "proxy_protocol": _coded(("socks5",), np.zeros(len(r), np.int64), socks),
+        "proxy_target": _coded((ASKED_FOR,), np.zeros(len(r), np.int64), socks),
+        "proxy_accepted": pa.array(socks, mask=~socks),
     }  # fmt: skip
     return _table("hopscope", known, known["seg_end"])
 
