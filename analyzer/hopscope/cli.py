@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hopscope import __version__, graphing, labelling, options, whatif_command
+from hopscope import __version__, explaining, graphing, labelling, options, whatif_command
 from hopscope.allow import commands as allowing
 from hopscope.allow import showing
 from hopscope.baselines import commands as baselining
@@ -19,6 +19,7 @@ from hopscope.configuring import commands as configuring
 from hopscope.errors import HopscopeError, InputError, UsageError
 from hopscope.live import commands as live
 from hopscope.options import CRASHED, EXIT_CODES, FOUND, INPUT, INTERRUPTED, NOTHING, READER_GONE, USAGE
+from hopscope.tuning import commands as tuning
 
 if TYPE_CHECKING:
     from hopscope.hunting import Findings
@@ -82,21 +83,6 @@ def hunt(
 
 @commands.command()
 @click.argument("finding")
-@options.store_file
-def explain(finding: str, store_file: str | None) -> int:
-    """Explain FINDING: its evidence with numbers, thresholds and facts, and the connections behind it.
-
-    FINDING is the id that hunt shows, or as much of it as is unique.
-    """
-    from hopscope import store
-    from hopscope.outputs import explanation
-
-    _page(explanation.rows(store.find(options.kept(store_file), finding)))
-    return NOTHING
-
-
-@commands.command()
-@click.argument("finding")
 @click.option("--pcap", metavar="FILE", required=True, help="The capture that the finding came from.")
 @click.option("--connection", metavar="UID", help="Which connection. [default: the one that shows most]")
 @options.store_file
@@ -136,12 +122,14 @@ def records(captures: tuple[str, ...], local_nets: str | None, config_file: str 
 commands.add_command(allowing.allow)
 commands.add_command(baselining.baseline)
 commands.add_command(configuring.config)
+commands.add_command(explaining.explain)
 commands.add_command(showing.findings)
 commands.add_command(graphing.graph)
 commands.add_command(labelling.label)
 commands.add_command(labelling.labels_group)
 commands.add_command(live.live)
 commands.add_command(live.follow)
+commands.add_command(tuning.tune)
 commands.add_command(whatif_command.whatif)
 
 

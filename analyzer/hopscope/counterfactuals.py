@@ -71,7 +71,7 @@ def together(finding: Finding, settings: FusionSettings) -> Without | None:
 
     Of equally few those without which it scores least.
     """
-    pieces = fusion.pieces_of(finding)
+    pieces = {h: p for h, p in fusion.pieces_of(finding).items() if h in finding.counterfactuals}
     now = SEVERITIES.index(finding.severity)
     supporting = [h for h, scaled in fusion.scaled_of(pieces, settings).items() if scaled > 0]
     for size in range(1, TOGETHER + 1):
@@ -89,29 +89,25 @@ def together(finding: Finding, settings: FusionSettings) -> Without | None:
 def crossings(finding: Finding, config: Config, weigher: Callable[[str], Weigher | None]) -> list[Crossing]:
     """For each threshold that matters the least change that makes the finding less, the largest effect first.
 
-    Asked are the heuristics without which the finding would be less: the settings that their evidence names as
-    thresholds and, while there are WEIGHINGS left, their least and greatest numbers (`min_`, `max_`). `weigher`
-    gives what weighs a heuristic for this entity, None where that can't be done.
+    Asked are the heuristics without which the finding would be less, as many as DECISIVE: of the settings that
+    their evidence names as thresholds those that can do it and, where none can, of their least and greatest numbers
+    (`min_`, `max_`). `weigher` gives what weighs a heuristic for this entity, None where that can't be done.
     """
-    now, pieces, weighable = SEVERITIES.index(finding.severity), fusion.pieces_of(finding), 0
-    named: list[_Trial] = []
-    others: list[_Trial] = []
+    now, asked, left = SEVERITIES.index(finding.severity), 0, _Left(WEIGHINGS)
+    pieces = {h: p for h, p in fusion.pieces_of(finding).items() if h in finding.counterfactuals}
+    found: list[Crossing] = []
     for name in (w.heuristics[0] for w in singly(finding, config.fusion) if SEVERITIES.index(w.severity) < now):
-        weigh = weigher(name) if name in config.heuristics else None
+        weigh = weigher(name) if name in config.heuristics and asked < DECISIVE else None
         if weigh is None:
             continue
-        told = next((e.threshold for e in finding.evidence if e.heuristic == name), "")
-        for key, is_named in _asked(config.heuristics[name], told).items():
-            (named if is_named else others).append(_Trial(name, key, config, pieces, weigh))
-        weighable += 1
-        if weighable == DECISIVE:
-            break
-    left = WEIGHINGS
-    found = []
-    for trial in named + others:
-        crossing = trial.crossing(now, left)
-        left -= trial.weighed
-        found += [crossing] if crossing is not None else []
+        asked += 1
+        threshold = next((e.threshold for e in finding.evidence if e.heuristic == name), "")
+        for keys in _asked(config.heuristics[name], threshold):
+            trials = (_Trial(name, key, config, pieces, weigh, left) for key in keys)
+            told = [crossing for trial in trials if (crossing := trial.crossing(now)) is not None]
+            found += told
+            if told:
+                break
     return sorted(found, key=lambda c: SEVERITIES.index(c.severity))
 
 
@@ -133,31 +129,40 @@ def grid(now: float, up: bool, most: float | None = None, whole: bool = False) -
     return chosen if up else chosen[::-1]
 
 
-def _asked(settings: Any, threshold: str) -> dict[str, bool]:
-    """The settings to try, and whether the threshold names them: those first, then least and greatest numbers."""
+def _asked(settings: Any, threshold: str) -> tuple[list[str], list[str]]:
+    """The settings to try: those that the threshold names, and the other least and greatest numbers."""
     fields = {f.name: f for f in dataclasses.fields(settings)}
-    named = [key for key in _NAMED.findall(threshold) if key in fields]
-    others = [key for key in fields if key.startswith(("min_", "max_"))]
-    numeric = [key for key in dict.fromkeys(named + others) if type(getattr(settings, key)) in (int, float)]
     # weights are for `tune`: they say how much, not whether
-    return {key: key in named for key in numeric if fields[key].metadata.get("unit") != "decibans"}
+    numeric = [
+        key for key, field in fields.items()
+        if type(getattr(settings, key)) in (int, float) and field.metadata.get("unit") != "decibans"
+    ]  # fmt: skip
+    named = [key for key in dict.fromkeys(_NAMED.findall(threshold)) if key in numeric]
+    return named, [key for key in numeric if key.startswith(("min_", "max_")) and key not in named]
+
+
+@dataclass
+class _Left:
+    """How many weighings may still be done for the finding."""
+
+    weighings: int
 
 
 class _Trial:
-    """One setting of one heuristic, to be moved until the finding is less; `weighed` counts how often it was tried."""
+    """One setting of one heuristic, to be moved until the finding is less."""
 
-    def __init__(self, heuristic: str, key: str, config: Config, pieces: Mapping[str, Piece], weigh: Weigher):
+    def __init__(
+        self, heuristic: str, key: str, config: Config, pieces: Mapping[str, Piece], weigh: Weigher, left: _Left
+    ):
         self.heuristic, self.key, self.fusion, self.weigh = heuristic, key, config.fusion, weigh
         self.others = {h: p for h, p in pieces.items() if h != heuristic}
         self.settings = config.heuristics[heuristic]
         self.now = getattr(self.settings, key)
         self.unit: str = next(f.metadata.get("unit", "") for f in dataclasses.fields(self.settings) if f.name == key)
-        self.weighed = 0
-        self.left = 0
-
-    def crossing(self, now: int, left: int) -> Crossing | None:
-        """The least change that makes it less than the severity `now`; None when there is none in `left` weighings."""
         self.left = left
+
+    def crossing(self, now: int) -> Crossing | None:
+        """The least change that makes it less than the severity `now`; None when none is found."""
         for up in [True] if _RISE.search(self.key) else [False] if _FALL.search(self.key) else [True, False]:
             found = self._search(grid(self.now, up, self._most(), isinstance(self.now, int)), now)
             if found is not None:
@@ -194,8 +199,8 @@ class _Trial:
 
     def _score(self, value: float) -> float | None:
         """The entity's score with the setting at that value; None when there were trials enough."""
-        if self.weighed >= self.left:
+        if self.left.weighings <= 0:
             return None
-        self.weighed += 1
+        self.left.weighings -= 1
         piece = self.weigh(dataclasses.replace(self.settings, **{self.key: type(self.now)(value)}))
         return fusion.score_of(self.others if piece is None else {**self.others, self.heuristic: piece}, self.fusion)

@@ -3,36 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hopscope.findings import Evidence, Finding, endpoint
-from hopscope.outputs import techniques, words
+from hopscope.outputs import contrast, techniques, words
 from hopscope.outputs.page import Row
 from hopscope.outputs.table import STYLES
+
+if TYPE_CHECKING:
+    from hopscope.beside import Beside
 
 LABELS = 12
 NUMBERS = 8  # width of the column of decibans
 CONNECTIONS = 20  # connections shown; the finding keeps a bounded sample itself
 
 
-def rows(f: Finding) -> Iterator[Row]:
-    """The page of `hopscope explain`."""
+def rows(f: Finding, beside: Beside) -> Iterator[Row]:
+    """The page of `hopscope explain`: what decides first, then what it rests on."""
     head = f"{f.severity.upper()}  {words.hop(f)}  {words.decibans(f.score_db)} dB"
     yield Row(head, right=f.id, style=STYLES[f.severity])
-    yield Row()
-    yield from _about(f)
-    yield Row()
-    yield from _evidence(f)
-    if f.void:
-        yield Row()
-        yield Row("What this sensor couldn't tell", style="bold")
-        width = max(len(name) for name in f.void) + 2
-        for name, why in sorted(f.void.items()):
-            yield Row(why, name, width, indent=2)
-    yield Row()
-    yield from _connections(f)
-    yield Row()
-    yield from _origin(f)
+    parts = (
+        _about(f), _evidence(f), contrast.changes(f, beside), contrast.nearest(f, beside), _void(f),
+        _verdicts(f, beside), _behind(f), _connections(f), _origin(f),
+    )  # fmt: skip
+    for part in parts:
+        lines = list(part)
+        if lines:
+            yield Row()
+            yield from lines
 
 
 def _about(f: Finding) -> Iterator[Row]:
@@ -48,20 +46,61 @@ def _about(f: Finding) -> Iterator[Row]:
         yield Row(words.listed(f.dns_names, 10), "in DNS as", LABELS, indent=2)
     for chain in f.chains:
         yield Row(chain, "chain", LABELS, indent=2)
+    if "baseline" in f.versions:
+        yield Row(f.versions["baseline"], "baseline", LABELS, indent=2)
+    if f.label is not None:
+        yield Row(f.label, "label", LABELS, indent=2)
     if f.suppression is not None:
-        yield Row(f.suppression, "suppressed", LABELS, indent=2)
+        yield Row(f.suppression, "hidden", LABELS, indent=2)
+    for allowance in f.allowance:
+        yield Row(allowance, "allowlist", LABELS, indent=2)
 
 
 def _evidence(f: Finding) -> Iterator[Row]:
     yield Row("Evidence, in decibans (+10 makes a hop ten times as likely, -10 a tenth)", style="bold")
     yield _number(f.prior_db, "before any evidence: few destinations are hops")
-    for e in sorted(f.evidence, key=lambda e: (-e.decibans, e.heuristic)):
-        yield from _piece(e, f)
+    for e in _strongest_first(f):
+        yield _number(e.decibans, f"{e.heuristic}: {e.sentence}")
     yield _number(f.score_db, f"in all: {f.severity}")
 
 
+def _strongest_first(f: Finding) -> list[Evidence]:
+    return sorted(f.evidence, key=lambda e: (-e.decibans, e.heuristic))
+
+
+def _number(decibans: float, text: str) -> Row:
+    return Row(text, f"{words.decibans(decibans):>{NUMBERS - 2}}", NUMBERS, indent=2)
+
+
+def _void(f: Finding) -> Iterator[Row]:
+    if f.void:
+        yield Row("What this sensor couldn't tell", style="bold")
+        width = max(len(name) for name in f.void) + 2
+        for name, why in sorted(f.void.items()):
+            yield Row(why, name, width, indent=2)
+
+
+def _verdicts(f: Finding, beside: Beside) -> Iterator[Row]:
+    """The commands by which a person says what it is, and the allowlist entry to paste."""
+    yield Row("To say what it is, or to hide it", style="bold")
+    if f.label is None:
+        for verdict in ("hop", "benign"):
+            yield Row(f'hopscope label {f.id} {verdict} --note "..."', verdict, LABELS, indent=2, whole=True)
+    if f.suppression is None:
+        yield Row(beside.allow_command, "hide", LABELS, indent=2, whole=True)
+        for i, line in enumerate(beside.allow_toml.rstrip().splitlines()):
+            yield Row(line, "or paste" if i == 0 else "", LABELS, indent=2, whole=True)
+
+
+def _behind(f: Finding) -> Iterator[Row]:
+    if f.evidence:
+        yield Row("What each piece of evidence rests on", style="bold")
+    for e in _strongest_first(f):
+        yield Row(e.heuristic, indent=2)
+        yield from _piece(e, f)
+
+
 def _piece(e: Evidence, f: Finding) -> Iterator[Row]:
-    yield _number(e.decibans, f"{e.heuristic}: {e.sentence}")
     if e.threshold:
         yield _detail("threshold", e.threshold)
     known = {name: value for name, value in e.facts.items() if value is not None}
@@ -73,19 +112,13 @@ def _piece(e: Evidence, f: Finding) -> Iterator[Row]:
         yield _detail("for", f"{e.client}{others}")
     if e.capped_from is not None:
         yield _detail("capped", f"from {words.decibans(e.capped_from)}: evidence of one kind counts up to a cap")
-    if e.heuristic in f.counterfactuals:
-        yield _detail("without it", f"the score would be {words.decibans(f.counterfactuals[e.heuristic])}")
     if e.uids:
         everything = len(e.uids) > 1 and {c.get("uid") for c in f.connections} == set(e.uids)
-        yield _detail("seen in", "all connections below" if everything else words.listed(e.uids, 4))
-
-
-def _number(decibans: float, text: str) -> Row:
-    return Row(text, f"{words.decibans(decibans):>{NUMBERS - 2}}", NUMBERS, indent=2)
+        yield _detail("seen in", "all connections below" if everything else words.listed(e.uids, 3))
 
 
 def _detail(label: str, text: str) -> Row:
-    return Row(text, label, LABELS, indent=2 + NUMBERS)
+    return Row(text, label, LABELS, indent=4)
 
 
 def _connections(f: Finding) -> Iterator[Row]:
@@ -139,4 +172,5 @@ def _origin(f: Finding) -> Iterator[Row]:
     if read:
         yield Row("; ".join(f"{k} {words.quantity(v)}" for k, v in read.items()), "input", LABELS, indent=2)
     if f.versions:
-        yield Row(", ".join(f"{k} {v}" for k, v in f.versions.items()), "made by", LABELS, indent=2)
+        others = (f"{k} {v}" for k, v in f.versions.items() if k != "baseline")
+        yield Row(", ".join(others), "made by", LABELS, indent=2)
