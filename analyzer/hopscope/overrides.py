@@ -102,9 +102,18 @@ class _Reach:
     def __init__(self, overrides: Sequence[Override]):
         self._everywhere = frozenset(i for i, o in enumerate(overrides) if not o.networks)
         self._networks = [(i, Networks(o.networks)) for i, o in enumerate(overrides) if o.networks]
-        # networks nest or are apart: what concerns an address is what concerns the narrowest one around it
-        narrow = pa.array([str(ipaddress.ip_network(n)[0]) for o in overrides for n in o.networks], pa.string())
-        self.possible = {frozenset(), self._everywhere, *self._of(narrow)}
+        self.possible = {frozenset(), self._everywhere, *self._nested(overrides)}
+
+    def _nested(self, overrides: Sequence[Override]) -> Iterator[Holding]:
+        """What concerns the addresses of each network that lie in no narrower one: networks nest or are apart."""
+        told: dict[ipaddress.IPv4Network | ipaddress.IPv6Network, set[int]] = {}
+        for i, override in enumerate(overrides):
+            for text in override.networks:
+                told.setdefault(ipaddress.ip_network(text), set()).add(i)
+        lengths = sorted({network.prefixlen for network in told})
+        for network in told:
+            around = [network.supernet(new_prefix=n) for n in lengths if n <= network.prefixlen]
+            yield self._everywhere.union(*(told.get(n, set()) for n in around))
 
     def within(self, addresses: pa.Array, wanted: set[Holding]) -> NDArray[np.bool_]:
         """For each address whether what concerns it is one of these sets of overrides; nothing concerns null."""

@@ -239,3 +239,65 @@ def test_records_wait_until_there_are_enough_and_none_is_forgotten():
         summaries.add(batch(connection(f"C{i:02}", T + i)))
     assert summaries.counts.connections == 20
     assert pa.compute.sum(summaries.tables()["pairs"]["connections"]).as_py() == 25
+
+
+class TestHoursOfDay:
+    """T starts an hour that is 23 of the day in UTC."""
+
+    def windows(self, timezone="UTC", *of_day):
+        told = Config(window=WindowSettings(hours=24, timezone=timezone))
+        summaries = Summaries(told)
+        rows = [connection("C" * (i + 1), T + i * HOUR, sni=f"n{i}.example") for i in range(5)]
+        query = {"ts": T, "uid": "D", "sensor": "s", "client": "10.0.0.5", "query": "q.example"}
+        add(summaries, *rows, queries=[{**query, "answers": ["192.0.2.1"]}])
+        return summaries, [summaries.window(hours_of_day) for hours_of_day in of_day]
+
+    def names(self, window):
+        return {r["name"] for r in window.pairs.to_pyarrow().to_pylist()}
+
+    def test_a_window_has_the_hours_that_start_in_them(self):
+        first = T // HOUR % 24
+        night = frozenset({first, (first + 2) % 24})
+        _, (some, others, none) = self.windows("UTC", night, frozenset(range(24)) - night, frozenset())
+        assert self.names(some) == {"n0.example", "n2.example"}
+        assert self.names(others) == {"n1.example", "n3.example", "n4.example"}
+        assert self.names(none) == set()
+        assert {r["name"] for r in some.names.to_pyarrow().to_pylist()} == {"q.example"}
+        assert others.names.to_pyarrow().num_rows == 0
+
+    def test_hours_are_those_of_the_time_zone(self):
+        # Kolkata is five and a half hours ahead: an hour that starts at x:00 starts at x+5:30 there
+        there = frozenset({(T // HOUR + 5) % 24})
+        _, (window,) = self.windows("Asia/Kolkata", there)
+        assert self.names(window) == {"n0.example"}
+
+    def test_what_is_known_and_counted_is_that_of_all_hours(self):
+        summaries, (part,) = self.windows("UTC", frozenset({T // HOUR % 24}))
+        whole = summaries.window()
+        for known in ("first_seen", "host_hours"):
+            rows = [sorted(map(str, getattr(w, known).to_pyarrow().to_pylist())) for w in (part, whole)]
+            assert rows[0] == rows[1]
+        assert (part.start_us, part.end_us, part.history_us) == (whole.start_us, whole.end_us, whole.history_us)
+        before = Counts(**vars(summaries.counts))
+        summaries.window(frozenset({1}))
+        assert summaries.counts == before
+
+    def test_all_hours_are_the_window(self):
+        told = Config(window=WindowSettings(hours=24))
+        summaries = Summaries(told)
+        summaries.add(generate.batch(300, seed=8, hours=5))
+        whole, same = summaries.window(), summaries.window(frozenset(range(24)))
+        assert_same(*({n: getattr(w, n).to_pyarrow() for n in ALL} for w in (same, whole)))
+
+
+class TestOtherSettings:
+    def test_a_window_that_is_made_shorter_is_shorter_from_then_on(self):
+        summaries = Summaries(config(hours=24))
+        add(summaries, connection("A", T), connection("BB", T + 5 * HOUR))
+        assert summaries.window().pairs.to_pyarrow().num_rows == 2
+        summaries.use(config(hours=2))
+        assert summaries.window().pairs.to_pyarrow()["server"].to_pylist() == ["198.51.100.2"]
+        assert summaries.counts.outside == 1
+        add(summaries, connection("CCC", T + 5 * HOUR + 1))
+        assert summaries.counts.expired == 1
+        assert {r["server"] for r in summaries.tables()["pairs"].to_pylist()} == {"198.51.100.2", "198.51.100.3"}
