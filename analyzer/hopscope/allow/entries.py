@@ -190,6 +190,9 @@ def checked(entry: Entry, where: str) -> Entry:
         raise UsageError(f"{where}: the id {entry.id!r} must be letters, digits, dots, dashes and underscores")
     if not entry.reason.strip():
         raise UsageError(f"{where}: the reason is empty; say why, for whoever reads it in half a year")
+    for key in ("reason", "author"):
+        if any(0xD800 <= ord(c) < 0xE000 for c in getattr(entry, key)):
+            raise UsageError(f"{where}: the {key} isn't UTF-8; write it in UTF-8")
     if not any(getattr(entry, condition) for condition in CONDITIONS):
         raise UsageError(f"{where}: would hide everything; it needs one of {', '.join(CONDITIONS)}")
     for condition in ("networks", "client_nets"):
@@ -256,10 +259,10 @@ def to_toml(entry: Entry) -> str:
     import tomlkit
 
     def text(value: object) -> str:
-        return tomlkit.item(str(value)).as_string()
+        return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in tomlkit.item(str(value)).as_string())
 
     def plain(value: object) -> str:  # what came from the wire must neither hide nor reorder itself in an editor
-        return re.sub(r"[^\x20-\x7e]", lambda c: f"\\U{ord(c[0]):08x}", text(value))
+        return "".join(c if c.isascii() else f"\\U{ord(c):08x}" for c in text(value))
 
     lines = ["[[allow]]", f"id = {text(entry.id)}", f"reason = {text(entry.reason)}"]
     if entry.author:

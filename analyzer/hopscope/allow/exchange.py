@@ -218,9 +218,7 @@ def _intel(rows: _Rows, refused: list[tuple[str, str]]) -> Iterator[str]:
         else:
             refused.append((f"Zeek's Intel has no type for such {condition}", item))
             continue
-        # a tab or a line's end would begin another field or line; Zeek takes \x09
-        desc = "".join(c if c.isprintable() and c != "\\" else f"\\x{ord(c) & 0xFF:02x}" for c in entry.reason) or "-"
-        yield "\t".join((item, f"Intel::{kind}", "hopscope", desc, "T"))
+        yield "\t".join((item, f"Intel::{kind}", "hopscope", _line(entry.reason), "T"))
 
 
 def _misp(rows: _Rows, kind: str, version: str, refused: list[tuple[str, str]]) -> dict[str, object]:
