@@ -132,3 +132,27 @@ def test_records_that_a_wrong_clock_pushes_out_are_told(pieces: list[Batch]) -> 
     [problem] = loop.count.problems or []
     assert "records lie before the last 24 hours and were not weighed" in problem
     assert "clock is ahead" in problem
+
+
+def test_other_settings_hold_from_the_next_tick_without_new_records(pieces: list[Batch]) -> None:
+    clock = Clock()
+    asked: list[float] = []
+    quiet = config.load(overrides={"fusion.prior_db": -400.0, "live.tick_s": 20.0})
+
+    def renewed() -> bool:
+        asked.append(clock.now)
+        if clock.now < 6 * TICK or len(used) == 1:
+            return False
+        used.append(quiet)
+        loop.use(quiet)
+        return True
+
+    used: list[config.Config] = []
+    loop = Loop(Fed(pieces, clock, 0.5), config.load(), InputCount(), clock, renewed=renewed)
+    end = ends_at(clock, 12 * TICK)
+    ticks = [(clock.now, tick) for tick in loop.run(lambda: next(end))]
+    before, (at, last) = [t for _, t in ticks[:-1]], ticks[-1]
+    assert before[-1].found.at_least("medium")
+    assert (at, list(last.found)) == (pytest.approx(6 * TICK, abs=1.1), [])
+    later = [t for t in asked if t > at]
+    assert later[0] - at == pytest.approx(20.0, abs=1.1)  # ticks come when the new settings say
