@@ -87,8 +87,8 @@ class Measure:
     @property
     def text(self) -> str:
         """Both with their counts."""
-        precision = f"{_share(self.precision)} ({self.hops} of {self.hops + self.benign} labelled findings are hops)"
-        recall = f"{_share(self.recall)} ({self.found} of {self.found + self.missed} labelled hops found)"
+        precision = f"{_share(self.precision)} ({self.hops} of {self.hops + self.benign} labelled findings)"
+        recall = f"{_share(self.recall)} ({self.found} of {self.found + self.missed} labelled hops)"
         return f"precision {precision}, recall {recall}"
 
 

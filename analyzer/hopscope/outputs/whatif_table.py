@@ -61,12 +61,13 @@ def jsonl(outcome: Outcome, marks: Mapping[str, Finding]) -> Iterator[str]:
 
 
 def _score(score_db: float, finding: Finding | None) -> str:
-    return f"{words.decibans(score_db)} {'none' if finding is None else finding.severity}"
+    return f"{words.decibans(score_db)} {'not told' if finding is None else finding.severity}"
 
 
 def _moved(change: Change) -> str:
     if change.why is None:
-        return "where the severity begins"
+        untold = change.before is None or change.after is None
+        return "which entity is told" if untold else "where the severity begins"
     what, before, after = change.why.what, change.why.before, change.why.after
     return f"{what} {_part(before)} -> {_part(after)}"
 
