@@ -32,11 +32,13 @@ from hopscope.errors import UsageError
 from hopscope.findings import Entity
 from hopscope.heuristics import registry
 from hopscope.heuristics.base import EVIDENCE, Window
+from hopscope.summaries.schema import KEY, PAIR
 from hopscope.summaries.window import TABLES
 
 FORM = 1  # of the directory; another one is refused
 GROUP_ROWS = 1 << 16  # rows of evidence that are read together
 _TABLES = (*TABLES, "first_seen", "host_hours")
+_OF_PAIRS = tuple(name for name, columns in TABLES.items() if name != "pairs" and set(KEY) <= set(columns.names))
 Hours = Mapping[frozenset[int], Window]
 Take = Callable[[str, Sequence[int]], list[dict[str, Any]]]  # a heuristic's rows of evidence at these places
 
@@ -79,7 +81,7 @@ def save(path: Path, run: Run) -> None:
             _write_window(new / f"hours-{number}", window)
         (new / "evidence").mkdir()
         for name, table in run.tables.items():
-            pq.write_table(table, new / "evidence" / f"{name}.parquet", row_group_size=GROUP_ROWS, compression="lz4")
+            pq.write_table(table, new / "evidence" / f"{name}.parquet", row_group_size=GROUP_ROWS, compression="zstd")
         (new / "run.json").write_text(json.dumps(_plain(run)), encoding="utf-8")
         _replace(new, target)
         made = None
@@ -149,16 +151,23 @@ class _Stored:
 
 
 def _write_window(place: Path, window: Window) -> None:
+    """Write a window's tables; what numbers a pair's columns need not be told in each of them."""
     place.mkdir()
     for name in _TABLES:
-        getattr(window, name).to_parquet(place / f"{name}.parquet", compression="lz4")
+        table = getattr(window, name)
+        kept = table.drop(*PAIR) if name in _OF_PAIRS else table
+        kept.to_parquet(place / f"{name}.parquet", compression="zstd")
 
 
 def _window(place: Path, plain: Mapping[str, Any], config: Config, baseline: Baseline | None) -> Window:
     from hopscope.summaries import engine
 
     backend = ibis.duckdb.connect(**engine.CONFIG)
-    tables = {name: backend.read_parquet(place / f"{name}.parquet", table_name=f"window_{name}") for name in _TABLES}
+    tables = {name: backend.read_parquet(place / f"{name}.parquet", table_name=f"kept_{name}") for name in _TABLES}
+    pairs = tables["pairs"].select(*KEY)
+    for name in _OF_PAIRS:
+        whole = tables[name].inner_join(pairs, "pair").select(*TABLES[name].names)
+        tables[name] = backend.create_view(f"window_{name}", whole)
     return Window(**tables, **{**plain, "lacks": frozenset(plain["lacks"])}, vantage=config.vantage, baseline=baseline)
 
 
