@@ -194,8 +194,7 @@ class Learning:
 
     def _used(self, paths: list[str]) -> tuple[ir.Table, tuple[LeftOut, ...]]:
         """The days together without what is left out, and of that what was used at all."""
-        con = ibis.duckdb.connect()
-        used = con.read_parquet(paths) if paths else con.create_table("used", _USED.empty_table())
+        used = ibis.duckdb.connect().read_parquet(paths) if paths else ibis.memtable(_USED.empty_table())
         if not self._left_out:
             return used, ()
         out = ibis.memtable(pa.table({
