@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import ibis
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hopscope.heuristics import call_starts, dns_answers, outbound_pairs
 from hopscope.heuristics.base import Window
-from hopscope.heuristics.evidence import join, numbers, outbound
-from hopscope.heuristics.segments import Flags, Floats, Ints, distinct, group_ids, key_ids
-from hopscope.summaries.condense import PASSES_ON
+from hopscope.heuristics.call_starts import Starts
+from hopscope.heuristics.outbound_pairs import OutboundPairs, numbered
+from hopscope.heuristics.segments import Flags, Floats, Ints, combined, distinct, quantiles_of
 from hopscope.summaries.schema import KEY
 
 
@@ -21,7 +21,8 @@ class Behaviours:
     """Calls of behaviours with several destinations, in order of behaviour, time and uid.
 
     `pair` is the place of a call's pair in `pairs` (the columns of KEY). `destination` numbers the destination of
-    each pair, `labels` names each; `bare` tells which pairs have no name, `blind` that DNS is not seen.
+    each pair (-1: it has no calls), `labels` names each; `bare` tells which pairs have no name, `blind` that DNS is
+    not seen.
     """
 
     pairs: pa.Table
@@ -38,62 +39,85 @@ class Behaviours:
 
 def gather(window: Window, fewest: int, reply_ratio: float, request_ratio: float, blind_rate: float) -> Behaviours:
     """The behaviours with at least `fewest` calls and two destinations; see `Behaviours` and `rotation`."""
-    pairs = _pairs(window)
-    label = pc.coalesce(pairs["name"], pairs["dns_name"], pairs["server"]).combine_chunks().dictionary_encode()
-    destination = np.asarray(label.indices).astype(np.int64)
-    bare = pc.and_(pc.is_null(pairs["name"]), pc.is_null(pairs["dns_name"])).to_numpy(zero_copy_only=False)
-    blind = not window.vantage.dns_seen or (bare.size > 0 and _share(pairs["server"], bare) >= blind_rate)
-    kind = group_ids(key_ids(pairs, ("sensor", "client", "proto", "ja4")), bare)
-    kind = _alike(kind, numbers(pairs, "reply"), reply_ratio)
-    kind = _alike(kind, numbers(pairs, "request"), request_ratio)
-    calls = np.bincount(kind, weights=numbers(pairs, "calls"))
-    several = distinct(kind, destination, len(calls)) > 1
-    chosen = np.flatnonzero(((calls >= fewest) & several)[kind]) if len(kind) else np.zeros(0, np.int64)
-    pairs = pairs.take(pa.array(chosen))
-    wanted = ibis.memtable(pa.table({"pair": pairs["pair"], "place": np.arange(len(chosen))}))
-    starts = window.starts.inner_join(wanted, "pair").select("place", "ts_us", "uid", "orig_bytes").to_pyarrow()
-    place = starts["place"].to_numpy()
-    starts = starts.append_column("behaviour", pa.array(kind[chosen][place], pa.int64()))
-    starts = starts.sort_by([("behaviour", "ascending"), ("ts_us", "ascending"), ("uid", "ascending")])
+    pairs, starts = outbound_pairs.fetch(window), call_starts.gather(window)
+    calls = np.bincount(starts.pair, minlength=len(pairs.rows))
+    able = np.flatnonzero((calls > 0) & ~outbound_pairs.passing_on(window))
+    destination, labels, bare = _destinations(window, pairs, able)
+    blind = not window.vantage.dns_seen or _share(pairs.codes["server"][able], bare[able]) >= blind_rate
+    alike = [pairs.codes["sensor"], pairs.codes["client"], pairs.codes["proto"], _fingerprint(window, pairs)]
+    kind = combined([*(codes[able] for codes in alike), bare[able].astype(np.int64)])
+    # few calls and one destination stay so, however sizes divide them: those pairs need no further look
+    able, kind = _several(able, kind, calls, destination, fewest)
+    for sizes, ratio in ((starts.resp_bytes, reply_ratio), (starts.orig_bytes, request_ratio)):
+        kind = _alike(kind, _usual(starts, sizes, able, len(calls)), ratio)
+    able, kind = _several(able, kind, calls, destination, fewest)
+    behaviour = np.full(len(calls), -1)
+    behaviour[able] = kind
+    of = behaviour[starts.pair]
+    rows = np.flatnonzero(of >= 0)
+    rows = starts.ordered(rows, of[rows])
     return Behaviours(
-        pairs=pairs.select(KEY),
-        destination=destination[chosen],
-        labels=label.dictionary,
-        bare=bare[chosen],
+        pairs=pairs.rows.select(KEY),
+        destination=destination,
+        labels=labels,
+        bare=bare,
         blind=blind,
-        behaviour=starts["behaviour"].to_numpy(),
-        pair=starts["place"].to_numpy(),
-        ts_us=starts["ts_us"].to_numpy(),
-        orig_bytes=numbers(starts, "orig_bytes"),
-        uids=starts["uid"].combine_chunks(),
+        behaviour=of[rows],
+        pair=starts.pair[rows],
+        ts_us=starts.ts_us[rows],
+        orig_bytes=starts.orig_bytes[rows],
+        uids=starts.uids.take(pa.array(rows)),
     )
 
 
-def _pairs(window: Window) -> pa.Table:
-    """Outbound pairs with the name that DNS gave for the address, the TLS fingerprint, and their usual sizes.
+def _destinations(window: Window, pairs: OutboundPairs, able: Ints) -> tuple[Ints, pa.Array, Flags]:
+    """The destination of each pair that is `able`, what each destination is called, and which pairs have no name.
 
-    Where DNS gave several names the first in order counts. `reply` and `request` are medians, null when unknown.
+    A destination is a name, or where there is none an address. Where DNS gave several names for an address the
+    first in order counts.
     """
-    s = window.samples
-    left_out = s.filter(s.service.isin(PASSES_ON)).select("pair").distinct()
-    p = outbound(window).filter(lambda t: t.proto.isin(["tcp", "udp"])).select(*KEY).anti_join(left_out, "pair")
-    names = window.names.select("sensor", "name", server=window.names.address)
-    known = names.group_by(["sensor", "server"]).agg(dns_name=names.name.min())
-    ja4 = window.sets.filter(window.sets.kind == "ja4")
-    t = window.starts
-    sizes = t.group_by("pair").agg(
-        calls=t.count(), reply=t.resp_bytes.median(), request=t.orig_bytes.median(),
-    )  # fmt: skip
-    rows = join(p, known, ("sensor", "server"))
-    rows = join(rows, ja4.group_by("pair").agg(ja4=ja4.value.min()))
-    rows = join(rows, sizes)
-    return rows.filter(rows.calls > 0).order_by(list(KEY[1:])).to_pyarrow()
+    at = pa.array(able)
+    name, given, server = (
+        c.take(at) for c in (pairs.column("name"), dns_answers.given(window), pairs.column("server"))
+    )
+    label = pc.coalesce(name, given, server).dictionary_encode()
+    destination, bare = np.full(len(pairs.rows), -1), np.zeros(len(pairs.rows), bool)
+    destination[able] = label.indices.to_numpy()
+    bare[able] = pc.and_(pc.is_null(name), pc.is_null(given)).to_numpy(zero_copy_only=False)
+    return destination, label.dictionary, bare
 
 
-def _share(servers: pa.ChunkedArray, bare: Flags) -> float:
-    """The share of addresses without a name."""
-    each = pa.table({"server": servers, "bare": bare}).group_by("server").aggregate([("bare", "min")])
-    return float(pc.mean(each["bare_min"].cast(pa.float64())).as_py())
+def _fingerprint(window: Window, pairs: OutboundPairs) -> Ints:
+    """The TLS fingerprint of each pair as a number, of several the first in order; those without one have the same."""
+    told = outbound_pairs.told(window, "ja4")
+    values, value = numbered(told["value"])
+    row = pairs.at(told["pair"])
+    out = np.full(len(pairs.rows), len(values))
+    np.minimum.at(out, row[row >= 0], value[row >= 0])
+    return out
+
+
+def _usual(starts: Starts, sizes: Floats, able: Ints, pairs: int) -> Floats:
+    """The median of the starts' known sizes of each pair that is `able`, of so many pairs; NaN where none is known."""
+    place = np.full(pairs, -1)
+    place[able] = np.arange(len(able))
+    of = place[starts.pair]
+    known = (of >= 0) & ~np.isnan(sizes)
+    out: Floats = quantiles_of(sizes[known], of[known], len(able), (0.5,))[0]
+    return out
+
+
+def _several(able: Ints, kind: Ints, calls: Ints, destination: Ints, fewest: int) -> tuple[Ints, Ints]:
+    """The pairs of the kinds with at least `fewest` calls and two destinations, and their kinds."""
+    enough = (np.bincount(kind, weights=calls[able]) >= fewest) & (distinct(kind, destination[able]) > 1)
+    return (able[enough[kind]], kind[enough[kind]]) if len(able) else (able, kind)
+
+
+def _share(server: Ints, bare: Flags) -> float:
+    """The share of addresses without a name; 0 where there are none."""
+    of = combined([server])
+    named = np.bincount(of[~bare], minlength=int(of.max(initial=-1)) + 1) > 0
+    return float(np.mean(~named)) if len(named) else 0.0
 
 
 def _alike(group: Ints, size: Floats, ratio: float) -> Ints:

@@ -14,7 +14,7 @@ from hopscope.heuristics.base import Fact, Window
 from hopscope.heuristics.call_starts import SCOPES, Starts, gather
 from hopscope.heuristics.evidence import WITNESSES, evidence, lists_of, rise
 from hopscope.heuristics.regularity import Rhythm, Stretches, best, collapse, measure, stretches
-from hopscope.heuristics.segments import Flags, Floats, Ints, group_ids, key_ids, offsets_of, spans
+from hopscope.heuristics.segments import Flags, Floats, Ints, distinct, group_ids, offsets_of, spans
 
 HOUR_US = 3_600_000_000
 BURSTS, LONG_BURSTS = 0.75, 0.95  # gap by which bursts are told: calls of up to 3, and up to 18 connections
@@ -116,8 +116,9 @@ class Cadence:
 
     def weigh(self, window: Window, settings: Settings) -> pa.Table:
         """Evidence per scope; see the class."""
-        starts = gather(window, settings.min_intervals)
-        scopes = [judged for scope in SCOPES for judged in _judge_twice(window, starts, scope, settings)]
+        starts = gather(window)
+        counts = starts.counts(settings.min_intervals)
+        scopes = [judged for scope in SCOPES for judged in _judge_twice(window, starts, counts, scope, settings)]
         threshold = f"cadence.max_spread = {settings.max_spread:g} (MAD / median)"
         tables = [
             evidence(rows, decibans, threshold, FACTS, {f.name: rows[f.name] for f in FACTS})
@@ -169,18 +170,20 @@ def lasting(s: Stretches, regular: Floats, starts_us: Ints, groups: int, setting
     good = (regular > 0) & (regular >= best_of[s.group] / 2)
     n = s.intervals[good] + 1
     call = spans(s.first_call[good], n)
-    each = np.unique(np.stack([np.repeat(s.group[good], n), call]), axis=1)  # stretches may overlap
-    calls = np.bincount(each[0], minlength=groups)
-    hours = np.bincount(
-        np.unique(np.stack([each[0], starts_us[each[1]] // HOUR_US]), axis=1)[0], minlength=groups
-    ).astype(np.int64)
+    of = np.repeat(s.group[good], n)
+    calls = distinct(of, call, groups)  # stretches may overlap
+    hour = starts_us[call] // HOUR_US
+    hours = distinct(of, hour - hour.min(initial=0), groups)
     long = rise(hours.astype(np.float64), settings.long_low_h, settings.long_high_h)
     return long * rise(calls.astype(np.float64), settings.long_low_calls, settings.long_high_calls), hours
 
 
-def _judge_twice(window: Window, starts: Starts, scope: str, settings: Settings) -> Iterator[tuple[pa.Table, Floats]]:
+def _judge_twice(
+    window: Window, starts: Starts, counting: Mapping[str, Flags], scope: str, settings: Settings
+) -> Iterator[tuple[pa.Table, Floats]]:
     """The evidence of one scope; groups of many starts that show no rhythm are judged again with longer bursts."""
-    rows = starts.of(scope)
+    rows = np.flatnonzero(counting[scope][starts.pair])
+    rows = starts.ordered(rows, starts.group(scope, rows))
     table, decibans, regular = _judge(window, starts, rows, scope, settings, BURSTS)
     yield table, decibans
     counts = np.diff(offsets_of(starts.group(scope, rows)))
@@ -221,7 +224,7 @@ def _judge(
     members = spans(calls.first_row[found.first_call[chosen]], rhythm.connections[chosen])
     stretch = np.repeat(chosen, rhythm.connections[chosen])
     pair = starts.pair[rows[members]]
-    order, first, count = _firsts(stretch, key_ids(starts.pairs, ENDPOINT[scope])[pair])
+    order, first, count = _firsts(stretch, starts.pairs.ids(*ENDPOINT[scope])[pair])
     at, one = rows[members[order]], stretch[order[first]]
     facts = {
         "connections": rhythm.connections[one],
@@ -233,7 +236,7 @@ def _judge(
     }
     named = ("name",) if scope == "name" else ()
     keys = ["sensor", "client", *ENDPOINT[scope], *named]
-    table = starts.pairs.select(keys).take(pa.array(starts.pair[at[first]]))
+    table = starts.pairs.rows.select(keys).take(pa.array(starts.pair[at[first]]))
     few = np.minimum(count, WITNESSES)
     uids = starts.uids.take(pa.array(at[spans(first, few)]))
     lists = lists_of(uids, few)

@@ -12,21 +12,21 @@ import pyarrow as pa
 
 from hopscope.config import setting
 from hopscope.heuristics.base import Fact, Window
-from hopscope.heuristics.call_starts import Starts, gather
-from hopscope.heuristics.evidence import WITNESSES, evidence, lists_of, numbers, outbound, partners, rise
+from hopscope.heuristics.call_starts import SCOPES, Starts, gather
+from hopscope.heuristics.evidence import WITNESSES, evidence, lists_of, numbers, rise
+from hopscope.heuristics.outbound_pairs import OutboundPairs, passing_on
 from hopscope.heuristics.segments import (
+    WIDEST,
     Flags,
     Floats,
     Ints,
-    differing,
+    distinct,
     group_ids,
-    key_ids,
     median_mad_of,
     offsets_of,
+    order_of,
     spans,
 )
-from hopscope.summaries.condense import PASSES_ON
-from hopscope.summaries.schema import KEY
 
 DESTINATION = {"name": ("sensor", "name"), "service": ("sensor", "server", "port", "proto")}
 KEYS = {
@@ -104,12 +104,12 @@ class PayloadProfile:
 
     def weigh(self, window: Window, settings: Settings) -> pa.Table:
         """Evidence per name, and per address and port; see the class."""
-        starts = gather(window, min(settings.min_peer_calls, settings.min_calls) - 1)
-        rows = np.flatnonzero((starts.resp_bytes > 0) & (starts.orig_bytes > 0))  # NaN compares as false
-        rows = rows[~_by_protocol(window, starts)[starts.pair[rows]]]
-        clients, times = _clients(window, starts), _reply_times(window, starts)
+        starts = gather(window)
+        least = min(settings.min_peer_calls, settings.min_calls)
+        able = ~passing_on(window)
         return pa.concat_tables([
-            _judge(starts, rows, scope, clients[scope], times[scope], settings) for scope in DESTINATION
+            _judge(window, starts, able & counts, scope, least, settings)
+            for scope, counts in starts.counts(least - 1).items() if scope in DESTINATION
         ])  # fmt: skip
 
     def sentence(self, facts: Mapping[str, Any]) -> str:
@@ -128,78 +128,84 @@ class PayloadProfile:
         )
 
 
-def _by_protocol(window: Window, starts: Starts) -> Flags:
-    """The pairs that speak a protocol whose messages are alike by design."""
-    s = window.samples
-    spoke = s.filter(s.service.isin(PASSES_ON)).select("pair").distinct().to_pyarrow()["pair"]
-    return np.isin(starts.pairs["pair"].to_numpy(), spoke.to_numpy())
-
-
-def _judge(
-    starts: Starts, rows: Ints, scope: str, callers: Ints, times: tuple[Floats, Floats], settings: Settings
-) -> pa.Table:
-    """Evidence of one scope, of `_clients` and `_reply_times`."""
-    rows = rows[starts.counts[scope][starts.pair[rows]]]
+def _judge(window: Window, starts: Starts, able: Flags, scope: str, least: int, settings: Settings) -> pa.Table:
+    """Evidence of one scope, of the pairs that are `able`; groups of fewer than `least` calls tell nothing."""
+    rows = np.flatnonzero(
+        able[starts.pair] & (starts.resp_bytes > 0) & (starts.orig_bytes > 0)
+    )  # NaN compares as false
     group = starts.group(scope, rows)
-    order = np.lexsort((starts.ts_us[rows], group))
-    rows, group = rows[order], group[order]
-    offsets = offsets_of(group)
-    n = np.diff(offsets).astype(np.float64)
-    replies, reply = alike(starts.resp_bytes[rows], offsets, settings.reply_share, settings.slack_bytes)
-    requests, request = alike(starts.orig_bytes[rows], offsets, settings.request_share, settings.slack_bytes)
-    usual, low, high = np.repeat(reply, np.diff(offsets)), settings.alike_low, settings.alike_high
-    beyond = starts.resp_bytes[rows] > usual + np.maximum(settings.reply_share * usual, settings.slack_bytes)
-    larger = np.add.reduceat(beyond.astype(np.float64), offsets[:-1]) / n if len(n) else n
-    constancy = rise(replies, low, high) * (1 + rise(requests, low, high)) / 2
-    heads = starts.pair[rows[offsets[:-1]]]  # one pair of each group
-    clients = callers[heads]
-    peers, peers_alike = _peers(key_ids(starts.pairs, DESTINATION[scope])[heads], n, constancy, settings)
+    calls = np.bincount(group)
+    rows, group = rows[calls[group] >= least], group[calls[group] >= least]
+    heads, group = np.unique(group, return_inverse=True)
+    n = calls[heads].astype(np.float64)
+    low, high = settings.alike_low, settings.alike_high
+    replies, reply = alike(starts.resp_bytes[rows], group, len(n), settings.reply_share, settings.slack_bytes)
+    constancy = rise(replies, low, high)
+    some = constancy > 0  # most calls vary
+    rows, group = rows[some[group]], group[some[group]]
+    requests, request = alike(starts.orig_bytes[rows], group, len(n), settings.request_share, settings.slack_bytes)
+    constancy = constancy * (1 + rise(requests, low, high)) / 2
+    destination, callers = _clients(starts.pairs, scope)
+    peers, peers_alike = _peers(destination[heads], n, constancy, settings)
+    clients = callers[destination[heads]]
     deviates = (peers >= settings.min_peers) & (peers_alike == 0)
     weight = np.where(deviates, settings.deviant_db, np.where(clients > 1, settings.common_db, settings.alone_db))
     decibans = np.where(n >= settings.min_calls, weight * constancy * n / (n + settings.half_count), 0.0)
     chosen = np.flatnonzero(decibans > 0)
-    reply_s, reply_spread = times
-    of = starts.groups[scope][heads]
+    beyond = starts.resp_bytes[rows] > (reply + np.maximum(settings.reply_share * reply, settings.slack_bytes))[group]
+    larger = np.bincount(group[beyond], minlength=len(n)) / n
+    reply_s, reply_spread = _reply_times(window, starts.pairs, scope, heads[chosen])
     facts = {
         "connections": n.astype(np.int64), "request": np.round(request), "reply": np.round(reply),
         "requests_alike": np.round(requests, 3), "replies_alike": np.round(replies, 3), "larger": np.round(larger, 3),
         "clients": clients, "peers": peers, "peers_alike": peers_alike,
-        "reply_s": np.round(reply_s[of], 4), "reply_spread": np.round(reply_spread[of], 3),
     }  # fmt: skip
-    return _told(starts, rows, offsets, chosen, scope, decibans, facts, settings)
+    facts = {name: values[chosen] for name, values in facts.items()}
+    facts |= {"reply_s": np.round(reply_s, 4), "reply_spread": np.round(reply_spread, 3)}
+    place = np.full(len(n), -1)
+    place[chosen] = np.arange(len(chosen))
+    rows, group = rows[place[group] >= 0], place[group][place[group] >= 0]
+    return _told(starts, rows, group, scope, decibans[chosen], facts, settings)
 
 
-def alike(sizes: Floats, offsets: Ints, share: float, slack: float) -> tuple[Floats, Floats]:
-    """For each group the share of its largest set of sizes alike, and that set's median; NaN for no sizes.
+def alike(sizes: Floats, group: Ints, groups: int, share: float, slack: float) -> tuple[Floats, Floats]:
+    """For each of `groups` the share of its largest set of sizes alike, and that set's median; NaN for no sizes.
 
     Sizes are alike within a window of twice `share` of its least size, or twice `slack` bytes if that is more.
     """
-    counts = np.diff(offsets)
-    group = np.repeat(np.arange(len(counts)), counts)
-    order = np.lexsort((sizes, group))
-    ordered = sizes[order]
-    # one sorted axis for all groups, of the sizes' places among all: sizes themselves, moved beyond those of the groups
-    # before, would be rounded where one is huge
-    known = np.unique(ordered)
-    axis = group * (len(known) + 1) + np.searchsorted(known, ordered)
-    beyond = np.searchsorted(known, ordered + np.maximum(2 * share * ordered, 2 * slack), side="right")
-    end = np.searchsorted(axis, group * (len(known) + 1) + beyond)
+    out_share, out_size = np.full(groups, np.nan), np.full(groups, np.nan)
+    if not len(sizes):
+        return out_share, out_size
+    # one sorted axis for all groups, of whole sizes or, where one is huge, of the sizes' places among all
+    known, step = np.empty(0), int(sizes.max()) + 2
+    with np.errstate(invalid="ignore"):
+        size = sizes.astype(np.int64)
+    if not (step * groups < WIDEST and sizes.min() >= 0 and np.array_equal(size, sizes)):
+        known, size = np.unique(sizes, return_inverse=True)
+        step = len(known) + 1
+    axis = np.sort(group * step + size)
+    at, size = np.divmod(axis, step)
+    ordered = known[size] if len(known) else size.astype(np.float64)
+    most = ordered + np.maximum(2 * share * ordered, 2 * slack)
+    beyond = np.searchsorted(known, most, side="right") if len(known) else np.minimum(np.floor(most) + 1, step - 1)
+    end = np.searchsorted(axis, at * step + beyond.astype(np.int64))
     within = end - np.arange(len(axis))
     # the most of each group; among equals the set of least sizes
-    best = np.lexsort((ordered, -within, group))[offsets[:-1][counts > 0]]
-    out_share, out_size = np.full(len(counts), np.nan), np.full(len(counts), np.nan)
-    out_share[counts > 0] = within[best] / counts[counts > 0]
-    low, most = best, end[best] - 1
-    out_size[counts > 0] = (ordered[(low + most) // 2] + ordered[(low + most + 1) // 2]) / 2
+    first = offsets_of(at)[:-1]
+    best = np.flatnonzero(within == np.repeat(np.maximum.reduceat(within, first), np.diff(first, append=len(at))))
+    low = best[np.diff(at[best], prepend=-1) != 0]
+    most_of = end[low] - 1
+    out_share[at[low]] = within[low] / np.diff(first, append=len(at))
+    out_size[at[low]] = (ordered[(low + most_of) // 2] + ordered[(low + most_of + 1) // 2]) / 2
     return out_share, out_size
 
 
-def _clients(window: Window, starts: Starts) -> dict[str, Ints]:
-    """For each scope how many clients call the destination of each of the starts' pairs."""
-    every = outbound(window).select(*KEY).to_pyarrow()
-    client = key_ids(every, ("client",))
-    at = partners(starts.pairs, every, ("pair",)).to_numpy()
-    return {scope: differing(key_ids(every, keys), client)[at] for scope, keys in DESTINATION.items()}
+def _clients(pairs: OutboundPairs, scope: str) -> tuple[Ints, Ints]:
+    """The destination of each group of the scope, and how many clients call each destination."""
+    destination, group = pairs.ids(*DESTINATION[scope]), pairs.ids(*SCOPES[scope])
+    of = np.empty(int(group.max(initial=-1)) + 1, np.int64)
+    of[group] = destination
+    return of, distinct(destination, pairs.codes["client"])
 
 
 def _peers(destination: Ints, n: Floats, constancy: Floats, settings: Settings) -> tuple[Ints, Ints]:
@@ -212,35 +218,34 @@ def _peers(destination: Ints, n: Floats, constancy: Floats, settings: Settings) 
     return peers.astype(np.int64), constant.astype(np.int64)
 
 
-def _reply_times(window: Window, starts: Starts) -> dict[str, tuple[Floats, Floats]]:
-    """For each scope median and MAD over median of the times to its groups' later answers; NaN where unknown."""
-    wanted = ibis.memtable(pa.table({"pair": starts.pairs["pair"], "place": np.arange(starts.pairs.num_rows)}))
+def _reply_times(window: Window, pairs: OutboundPairs, scope: str, groups: Ints) -> tuple[Floats, Floats]:
+    """Median, and MAD over median, of the times to the later answers in these groups; NaN where unknown."""
+    group = pairs.ids(*SCOPES[scope])
+    place = np.full(int(group.max(initial=-1)) + 1, -1)
+    place[groups] = np.arange(len(groups))
+    wanted = np.flatnonzero((place[group] >= 0) & pairs.protocol(("tcp", "udp")))
+    if not len(wanted):
+        return np.zeros(0), np.zeros(0)
+    among = ibis.memtable(pa.table({"pair": pairs.rows["pair"].take(pa.array(wanted)), "place": place[group][wanted]}))
     s = window.samples.select("pair", "reply_p10")
-    times = s.filter(s.reply_p10.notnull()).inner_join(wanted, "pair").select("place", "reply_p10").to_pyarrow()
-    place, values = times["place"].to_numpy(), numbers(times, "reply_p10")
-    out = {}
-    for scope in DESTINATION:
-        groups = starts.groups[scope]
-        median, off = median_mad_of(values, groups[place], int(groups.max(initial=-1)) + 1)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            out[scope] = median, np.where(median > 0, off / median, np.nan)
-    return out
+    times = s.filter(s.reply_p10.notnull()).inner_join(among, "pair").select("place", "reply_p10").to_pyarrow()
+    median, off = median_mad_of(numbers(times, "reply_p10"), times["place"].to_numpy(), len(groups))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return median, np.where(median > 0, off / median, np.nan)
 
 
 def _told(
-    starts: Starts, rows: Ints, offsets: Ints, chosen: Ints, scope: str, decibans: Floats,
-    facts: Mapping[str, Any], settings: Settings,
-) -> pa.Table:  # fmt: skip
-    """The evidence table of the chosen groups: a row for each endpoint, since a name may lead to several."""
-    count = np.diff(offsets)[chosen]
-    members = rows[spans(offsets[:-1][chosen], count)]
-    group = np.repeat(chosen, count)
-    endpoint = key_ids(starts.pairs, KEYS[scope])[starts.pair[members]]
+    starts: Starts, rows: Ints, group: Ints, scope: str, decibans: Floats, facts: Mapping[str, Any], settings: Settings
+) -> pa.Table:
+    """The evidence table of the groups that count: a row for each endpoint, since a name may lead to several."""
+    order = order_of(group, starts.ts_us[rows])
+    rows, group = rows[order], group[order]
+    endpoint = starts.pairs.ids(*KEYS[scope])[starts.pair[rows]]
     order = np.lexsort((endpoint, group))
     first = offsets_of(group_ids(group, endpoint)[order])
-    at, one = members[order], group[order[first[:-1]]]
+    at, one = rows[order], group[order[first[:-1]]]
     few = np.minimum(np.diff(first), WITNESSES)
-    table = starts.pairs.select(list(KEYS[scope])).take(pa.array(starts.pair[at[first[:-1]]]))
+    table = starts.pairs.rows.select(list(KEYS[scope])).take(pa.array(starts.pair[at[first[:-1]]]))
     uids = starts.uids.take(pa.array(at[spans(first[:-1], few)]))
     lists = lists_of(uids, few)
     values = {k: pa.array(v[one], from_pandas=True) for k, v in facts.items()}

@@ -149,8 +149,8 @@ def test_the_order_of_rows_does_not_matter() -> None:
 class TestAlike:
     def of(self, *groups: list[float], share: float = 0.02, slack: float = 8.0) -> list[tuple[float, float]]:
         sizes = np.array([s for g in groups for s in g], np.float64)
-        offsets = np.cumsum([0, *map(len, groups)]).astype(np.int64)
-        found = alike(sizes, offsets, share, slack)
+        group = np.repeat(np.arange(len(groups)), [len(g) for g in groups])
+        found = alike(sizes, group, len(groups), share, slack)
         return [(round(float(a), 3), float(b)) for a, b in zip(*found, strict=True)]
 
     def test_the_largest_set_of_each_group(self) -> None:
