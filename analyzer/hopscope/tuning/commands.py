@@ -55,7 +55,7 @@ def tune(labels_file: str | None, config_file: str | None, out: str | None, lose
     """
     import sys
 
-    from hopscope import hunting, labels, store
+    from hopscope import hunting, labels, store, terminal
     from hopscope.outputs import page
     from hopscope.tuning import model, patch, validation
 
@@ -65,8 +65,10 @@ def tune(labels_file: str | None, config_file: str | None, out: str | None, lose
     config = hunting.settings(config_file, None)
     given = labels.in_force(labels.read(options.labelled(labels_file)))
     known = [label for label in given if label.pieces is not None]
-    columns = model.labelled([_example(label) for label in known], config.fusion, config.disabled)
-    current = _current(columns.heuristics, config)
+    if sys.stderr.isatty():
+        terminal.say("fitting to parts of the labels and measuring on the others; this takes up to a minute")
+    columns = model.labelled([example(label) for label in known], config.fusion, config.disabled)
+    current = current_settings(columns.heuristics, config)
     proposal = validation.propose(columns, current, model.shape(columns.heuristics, config.fusion), seed, lose)
     source = _source(columns, known, len(given) - len(known), proposal)
     summary = list(_rows(columns, current, proposal, source))
@@ -104,14 +106,16 @@ def _check_out(out: Path) -> None:
                 raise UsageError(f"{out}: is there and no patch of tune's; name another file with --out")
 
 
-def _example(label: Label) -> Example:
+def example(label: Label) -> Example:
+    """A label as the fit sees it; only labels whose pieces are known."""
     from hopscope.tuning.model import Example
 
     own = (label.entity.value,) if label.entity.kind == "name" else ()
     return Example(label.verdict == "hop", label.pieces or {}, label.hop, (*own, *label.names, *label.dns_names))
 
 
-def _current(heuristics: tuple[str, ...], config: Config) -> Settings:
+def current_settings(heuristics: tuple[str, ...], config: Config) -> Settings:
+    """What is in force, of what the fit may change."""
     import numpy as np
 
     from hopscope.tuning.model import Settings

@@ -81,7 +81,7 @@ def propose(labels: Labelled, current: Settings, shape: Shape, seed: int = 1, lo
         partings = tuple(_parting(labels, current, shape, seed + n) for n in range(PARTINGS))
         fitted = fitting.fit(labels, current, shape, FOLDS, seed)
     proposal = Proposal(fitted, effects(labels, current, shape), partings, None)
-    return dataclasses.replace(proposal, refused=_reason(proposal, current, lose))
+    return dataclasses.replace(proposal, refused=reason(proposal, current, lose))
 
 
 def effects(labels: Labelled, settings: Settings, shape: Shape) -> tuple[Effect, Effect, Effect]:
@@ -161,7 +161,7 @@ def _worse(parting: Parting) -> tuple[int, int]:
     return parting.after[0].false, -parting.after[0].found
 
 
-def _reason(proposal: Proposal, current: Settings, lose: int) -> str | None:
+def reason(proposal: Proposal, current: Settings, lose: int) -> str | None:
     """Why the proposal is no improvement on labels it hasn't seen; None when it is one."""
     from scipy.stats import binomtest
 
