@@ -44,6 +44,7 @@ def commands() -> None:
 @options.config_file
 @options.baseline
 @options.allow_file
+@options.labels_file
 @options.sensor
 @options.store_file
 def hunt(
@@ -55,6 +56,7 @@ def hunt(
     config_file: str | None,
     baseline: str | None,
     allow_file: str | None,
+    labels_file: str | None,
     sensor: str,
     store_file: str | None,
 ) -> int:
@@ -63,7 +65,7 @@ def hunt(
     INPUT is a capture (pcap or pcapng), a log of Zeek's (TSV or JSON), a directory of either, a pattern in
     quotes, or - for a capture on standard input; plain, gzip or zstd. All are weighed together.
     """
-    from hopscope import hunting
+    from hopscope import hunting, labels
     from hopscope.allow.using import Using
 
     options.check_input(captures)
@@ -72,8 +74,9 @@ def hunt(
     keep = options.keeping(store_file)
     if out is not None:
         options.check_output(Path(out))
+    said = labelling.said(labels_file)
     found = options.hunted(captures, config, sensor, keep)
-    allowed = using.over(found)
+    allowed = using.over(labels.marked(found, said))
     visible = hunting.Findings(allowed.shown, found.input)
     shown = visible.at_least(severity)
     form = form or ("table" if out is None and sys.stdout.isatty() else "jsonl")

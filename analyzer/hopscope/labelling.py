@@ -61,8 +61,8 @@ def label(
             gone = _removed(kept, what, store_file)
         _say(f"{len(gone)} of {_about(gone[0])} removed")
         return NOTHING
-    said = making.Said("hop" if verdict == "hop" else "benign", options.now(), _author(author), note)
-    given = _given(what, said, store_file)
+    by = making.Said("hop" if verdict == "hop" else "benign", options.now(), _author(author), note)
+    given = _given(what, by, store_file)
     with labels.changing(place) as kept:
         before = next((old for old in labels.in_force(kept) if old.entity == given.entity), None)
         kept.append(given)
@@ -164,11 +164,27 @@ def import_(file: str, labels_file: str | None) -> int:
     return NOTHING
 
 
+def said(named: str | None) -> list[Label]:
+    """The labels that a hunt shows; those of the usual file that can't be read are told, and none is shown.
+
+    Raises UsageError for a named file that can't be read.
+    """
+    from hopscope import labels, terminal
+
+    try:
+        return labels.read(options.labelled(named))
+    except UsageError as e:
+        if named is not None:
+            raise
+        terminal.say(f"labels aren't shown: {e}")
+        return []
+
+
 def _author(named: str | None) -> str:
     return named if named is not None else os.environ.get("USER") or os.environ.get("LOGNAME") or ""
 
 
-def _given(what: str, said: Said, store_file: str | None) -> Label:
+def _given(what: str, by: Said, store_file: str | None) -> Label:
     """The label of what the user names."""
     from hopscope import store
     from hopscope.labels import making
@@ -176,10 +192,10 @@ def _given(what: str, said: Said, store_file: str | None) -> Label:
     path = options.kept(store_file)
     wanted = making.target(what)
     if wanted is None:
-        return making.of_finding(store.find(path, what), said)
+        return making.of_finding(store.find(path, what), by)
     findings = store.read(path) if path.exists() or store_file is not None else []
     exact = [f for f in findings if f.entity == wanted.entity]
-    return making.of_finding(exact[0], said) if exact else making.of_target(wanted, said, findings, _run(path))
+    return making.of_finding(exact[0], by) if exact else making.of_target(wanted, by, findings, _run(path))
 
 
 def _removed(kept: list[Label], what: str, store_file: str | None) -> list[Label]:

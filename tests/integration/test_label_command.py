@@ -63,8 +63,11 @@ def test_the_last_word_counts_and_the_first_is_remembered(run: Run, beacon: Find
 
 
 def test_labels_survive_another_hunt(run: Run, pcaps: Path, beacon: Finding) -> None:
-    run("label", beacon.id, "hop")
-    run("hunt", str(pcaps / "socat-beacon.pcap.gz"))
+    run("label", beacon.id, "hop", "--note", "dead drop")
+    capture = str(pcaps / "socat-beacon.pcap.gz")
+    [told] = [json.loads(line) for line in run("hunt", capture)[1].splitlines()]
+    assert told["label"].startswith("hop: dead drop (ana, 20")
+    assert [f.label for f in store.read(places.findings_file(os.environ))] == [None]
     assert f"hop      {AT}/tcp  {beacon.id}" in run("labels", "list", "--format", "table")[1]
     assert "recall 1.00 (1 of 1 labelled hops)" in run("labels", "list", "--format", "table")[1]
 
@@ -167,3 +170,13 @@ def test_a_torn_file_is_told_and_kept(run: Run, beacon: Finding) -> None:
         assert code == cli.USAGE
         assert "labels.jsonl line 1: not a label" in err
     assert place().read_text() == '{"id": "hop-1", "ver'
+
+
+def test_labels_that_can_not_be_read_do_not_stop_a_hunt(run: Run, pcaps: Path) -> None:
+    place().write_text("torn")
+    capture = str(pcaps / "socat-beacon.pcap.gz")
+    code, _, err = run("hunt", capture)
+    assert code == cli.FOUND
+    assert "labels aren't shown: " in err
+    assert "labels.jsonl line 1: not a label" in err
+    assert run("hunt", capture, "--labels", str(place()))[0] == cli.USAGE
