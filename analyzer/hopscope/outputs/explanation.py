@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 LABELS = 12
 NUMBERS = 8  # width of the column of decibans
+NO_BASELINE = "none"  # what a finding's versions have where nothing learnt was asked
 CONNECTIONS = 20  # connections shown; the finding keeps a bounded sample itself
 
 
@@ -46,7 +47,7 @@ def _about(f: Finding) -> Iterator[Row]:
         yield Row(words.listed(f.dns_names, 10), "in DNS as", LABELS, indent=2)
     for chain in f.chains:
         yield Row(chain, "chain", LABELS, indent=2)
-    if "baseline" in f.versions:
+    if f.versions.get("baseline", NO_BASELINE) != NO_BASELINE:
         yield Row(f.versions["baseline"], "baseline", LABELS, indent=2)
     if f.label is not None:
         yield Row(f.label, "label", LABELS, indent=2)
@@ -172,5 +173,5 @@ def _origin(f: Finding) -> Iterator[Row]:
     if read:
         yield Row("; ".join(f"{k} {words.quantity(v)}" for k, v in read.items()), "input", LABELS, indent=2)
     if f.versions:
-        others = (f"{k} {v}" for k, v in f.versions.items() if k != "baseline")
-        yield Row(", ".join(others), "made by", LABELS, indent=2)
+        made_by = (f"{k} {v}" for k, v in f.versions.items() if k != "baseline" or v == NO_BASELINE)
+        yield Row(", ".join(made_by), "made by", LABELS, indent=2)
