@@ -27,7 +27,7 @@ def running(*arguments: str, home: Path) -> Iterator[subprocess.Popen[str]]:
     """A command that stays, with quick ticks; ended when the test is."""
     process = subprocess.Popen(
         [sys.executable, "-m", "hopscope", *arguments, "--local-nets", "10.0.0.0/8"],
-        env={**os.environ, "XDG_STATE_HOME": str(home), "HOPSCOPE_LIVE__TICK_S": "0.5"},
+        env={**os.environ, "XDG_STATE_HOME": str(home), "HOPSCOPE_LIVE__TICK_S": "0.5", "HOPSCOPE_CONFIG": "none"},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
@@ -105,6 +105,31 @@ def test_follow_tells_what_is_added_to_the_logs(tmp_path: Path) -> None:
     assert finding["hop"] == "203.0.113.102"
     assert process.returncode == 1
     assert "0 refused" in errors
+
+
+@pytest.mark.slow
+def test_follow_takes_changed_settings_and_refuses_broken_ones(tmp_path: Path) -> None:
+    current, settings = tmp_path / "current", tmp_path / "hopscope.toml"
+    current.mkdir()
+    settings.write_text("[fusion]\nprior_db = -400\n")
+    with running("follow", str(current), "--config", str(settings), home=tmp_path) as process:
+        assert process.stderr is not None
+        for log in ("hopscope.log", "hopscope_dns.log"):
+            with gzip.open(FIXTURES / "socks-microsocks" / f"{log}.gz") as packed, (current / log).open("wb") as file:
+                shutil.copyfileobj(packed, file)
+        told = iter(process.stderr.readline, "")
+        next(line for line in told if "reading" in line)
+        settings.write_text("[fusion]\nprior_db = 'low'\n")
+        refused = next(told)
+        settings.write_text("[fusion]\nprior_db = -40\n")
+        taken = next(told)
+        finding = first_finding(process)
+        ended(process)
+    assert refused.startswith(f"hopscope: {settings} line 2: fusion.prior_db must be a number of decibans")
+    assert refused.endswith("; the settings stay as they were\n")
+    assert taken == f"hopscope: {settings}: read again; fusion.prior_db changed\n"
+    assert (finding["hop"], finding["prior_db"]) == ("203.0.113.102", -40.0)
+    assert process.returncode == 1
 
 
 def test_a_url_of_another_kind_is_wrong_usage(tmp_path: Path) -> None:

@@ -81,6 +81,8 @@ def unknown(name: str, known: Mapping[str, Setting]) -> str:
         return f"{said}; did you mean {whole}?"
     group, _, key = name.rpartition(".")
     beside = {s.key: s.name for s in known.values() if s.group == group}
+    if not beside:  # `heuristics.` may have been left out as well
+        beside = {s.key: s.name for s in known.values() if s.group == f"heuristics.{group}"}
     tables = [table for table in dict.fromkeys(s.group for s in known.values()) if table]
     if close := [beside[k] for k in like(key, beside)] or [n for n in like(name, known) if n.endswith(f".{key}")]:
         return f"{said}; did you mean {close[0]}?"

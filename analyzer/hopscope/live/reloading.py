@@ -6,6 +6,7 @@ import dataclasses
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from hopscope.config import Config
 from hopscope.configuring.loading import differences
@@ -23,6 +24,7 @@ class Reloading:
 
     def __init__(self, path: Path | None, load: Callable[[], Config]):
         self._path, self._load = path, load
+        self._empty: _Stamp | None = None
         self._seen = _stamp(path)  # before it is read: what is written meanwhile is a change
         self.config = load()
 
@@ -30,6 +32,9 @@ class Reloading:
         """Read the file again if it changed since it was last read; the lines that tell what came of it."""
         stamp = _stamp(self._path)
         if stamp == self._seen:
+            return ()
+        if stamp is not None and stamp.size == 0 and stamp != self._empty:
+            self._empty = stamp  # an editor may be about to write: it is taken if it is empty still next time
             return ()
         self._seen = stamp
         if stamp is None:
@@ -73,12 +78,20 @@ def following(old: Config, new: Config) -> tuple[Config, list[str]]:
     return dataclasses.replace(new, **sections), refused
 
 
-def _stamp(path: Path | None) -> tuple[int, int, int] | None:
-    """What tells that a file changed; None where there is none."""
+class _Stamp(NamedTuple):
+    """What tells that a file changed."""
+
+    mtime_ns: int
+    size: int
+    inode: int
+
+
+def _stamp(path: Path | None) -> _Stamp | None:
+    """The file's stamp; None where there is no file."""
     if path is None:
         return None
     try:
         found = os.stat(path)
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return _Stamp(found.st_mtime_ns, found.st_size, found.st_ino)

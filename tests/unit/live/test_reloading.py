@@ -77,6 +77,17 @@ def test_a_file_that_goes_leaves_the_settings_and_may_come_back(path: Path) -> N
     assert settings.look() == (f"{path}: read again; window.hours changed",)
 
 
+def test_a_file_that_is_about_to_be_written_is_waited_for(path: Path) -> None:
+    settings = watch(path)
+    path.write_text("")
+    assert settings.look() == ()
+    path.write_text("[window]\nhours = 5\n")
+    assert settings.look() == (f"{path}: read again; window.hours changed",)
+    path.write_text("")
+    assert settings.look() == ()
+    assert "can't change in a running analyzer" in settings.look()[0]  # back to the longer window of the defaults
+
+
 def test_a_file_that_comes_is_read_and_where_there_is_none_to_come_nothing_is(tmp_path: Path) -> None:
     settings = watch(tmp_path / "later.toml")
     assert settings.look() == ()
