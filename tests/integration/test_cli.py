@@ -284,7 +284,7 @@ def test_unknown_settings_name_their_place(run: Run, beacon: str, tmp_path: Path
     (tmp_path / "c.toml").write_text("[fusion]\nprior = -40.0\n")
     code, _, err = run("hunt", beacon, "--config", str(tmp_path / "c.toml"))
     assert code == cli.USAGE
-    assert "c.toml: unknown setting 'fusion.prior'" in err
+    assert "c.toml line 2: unknown setting 'fusion.prior'; did you mean fusion.prior_db?" in err
     monkeypatch.setenv("HOPSCOPE_WINDOW__DAYS", "3")
     assert "environment HOPSCOPE_WINDOW__DAYS: unknown setting" in run("hunt", beacon)[2]
 
