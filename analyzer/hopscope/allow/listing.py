@@ -95,7 +95,7 @@ def rows(entries: Sequence[Listed], path: Path, today: date) -> Iterator[Row]:
         for warning in e.warnings:
             yield Row(warning, "warning", LABELS + 4, indent=2, style="yellow")
         yield Row()
-    what = f"{len(entries)} allowlist {'entry' if len(entries) == 1 else 'entries'} in {words.place(path)}"
+    what = f"{words.plural(len(entries), 'allowlist entry')} in {words.place(path)}"
     yield Row(what if entries else f"no allowlist entries in {words.place(path)}; hopscope allow add makes one")
 
 

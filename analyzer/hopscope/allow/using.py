@@ -14,6 +14,7 @@ from hopscope.allow.entries import Allowlist
 from hopscope.config import Config
 from hopscope.errors import UsageError
 from hopscope.findings import Finding
+from hopscope.outputs import words
 
 OFF = "none"
 
@@ -67,7 +68,7 @@ class Using:
             self.allowlist = self._load()
         except UsageError as e:
             return f"{e}; the allowlist stays as it was"
-        return f"{self.path}: read again, {len(self.allowlist.entries)} entries" if changed else None
+        return f"{self.path}: read again, {words.plural(len(self.allowlist.entries), 'entry')}" if changed else None
 
     def _load(self) -> Allowlist:
         if self._named == OFF:
@@ -76,6 +77,8 @@ class Using:
         return entries.load(self.path, asns.database(database) if database else None, self._must_exist)
 
     def _stamp(self) -> tuple[int, int, int] | None:
+        if self._named == OFF:
+            return None
         try:
             found = os.stat(self.path)
         except OSError:

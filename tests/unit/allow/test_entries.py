@@ -167,3 +167,11 @@ def test_long_lists_stand_one_below_the_other() -> None:
     text = entries.to_toml(made)
     assert '\n    "host3.example.net",\n' in text
     assert read(text).entries[0].names == made.names
+
+
+def test_the_example_in_the_documents_is_an_allowlist() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs/allowlist.md").read_text(encoding="utf-8")
+    example = page.split("```toml\n")[1].split("```")[0]
+    assert [e.id for e in read(example).entries] == ["nightly-backups", "uploads-to-the-archive"]
+    for condition in entries.CONDITIONS:
+        assert f"| `{condition}` |" in page

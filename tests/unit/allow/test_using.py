@@ -57,7 +57,7 @@ def test_a_changed_file_is_read_again_and_a_broken_one_is_not() -> None:
     run = using()
     assert run.refresh() is None
     path = write(ENTRY)
-    assert run.refresh() == f"{path}: read again, 1 entries"
+    assert run.refresh() == f"{path}: read again, 1 entry"
     assert run.over([FINDING]).shown == ()
     write("[[allow")
     said = run.refresh()
