@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,7 +71,8 @@ def whatif(
     config = supposing.supposed(run.config, asked, os.environ)
     again = rescoring.rescore(run, config)
     said = labels.read(options.labelled(labels_file))
-    outcome = changes.outcome(before, again.findings, said, severity, _ask(run), _ask(again.run))
+    both = [*before, *again.findings]
+    outcome = changes.outcome(before, again.findings, said, severity, _ask(run, both), _ask(again.run, both))
     told = labels.marked([c.finding for c in outcome.changes], said)
     hidden = apply(told, Using(allow_file, config, options.now).allowlist, options.now(), config.fusion).hidden
     marks = {f.id: f for f in told} | {f.id: f for f in hidden}
@@ -89,13 +92,31 @@ def _file(named: str | None) -> Path | None:
     return None if named is None else Path(named)
 
 
-def _ask(run: Run) -> Ask:
-    """The parts of the score of any entity of the run."""
+def _ask(run: Run, findings: Sequence[Finding]) -> Ask:
+    """The parts of the score of any of these entities in the run."""
     from hopscope import fusion
     from hopscope.labels.making import stored
 
+    few = _about(run, findings)
+
     def parts(finding: Finding) -> Parts:
-        pieces = run.pieces(finding.entity.kind, stored(finding), finding.sensor or None)
+        pieces = few.pieces(finding.entity.kind, stored(finding), finding.sensor or None)
         return {"prior": run.config.fusion.prior_db} | fusion.scaled_of(pieces, run.config.fusion)
 
     return parts
+
+
+def _about(run: Run, findings: Sequence[Finding]) -> Run:
+    """The run with the evidence about these entities alone: of a million pairs few."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    servers = pa.array(sorted({f.hop for f in findings}), pa.string())
+    names = pa.array(sorted({f.entity.value for f in findings if f.entity.kind == "name"}), pa.string())
+    networks = any(f.entity.kind == "network" for f in findings)
+
+    def mine(table: pa.Table) -> pa.Table:
+        wanted = pc.or_(pc.is_in(table["server"], value_set=servers), pc.is_in(table["name"], value_set=names))
+        return table.filter(pc.or_(wanted, pc.match_substring(table["server"], ":")) if networks else wanted)
+
+    return dataclasses.replace(run, tables={name: mine(table) for name, table in run.tables.items()})

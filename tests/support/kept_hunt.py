@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import os
 import shutil
@@ -19,7 +20,9 @@ OPTIONS = ("--local-nets", "10.0.0.0/8,192.168.0.0/16", "--config", "none", "--a
 @functools.cache
 def kept() -> Path:
     """The findings of the captures, with the run behind them beside."""
-    place = Path(tempfile.mkdtemp(prefix="hopscope-kept-")) / "findings.jsonl"
+    directory = tempfile.mkdtemp(prefix="hopscope-kept-")
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    place = Path(directory) / "findings.jsonl"
     captures = [str(Path(__file__).parents[2] / "pcaps" / f"{name}.pcap.gz") for name in CAPTURES]
     assert cli.run(["hunt", *captures, *OPTIONS, "--findings", str(place), "--format", "jsonl"]) == cli.FOUND
     return place
