@@ -274,5 +274,14 @@ def _moment(us: int) -> str:
 def _digest(config: Config) -> str:
     """Names the settings that were in force, so that two runs can be told apart."""
     parts = (config.network, config.vantage, config.window, config.fusion, sorted(config.disabled))
-    text = repr((parts, sorted(config.heuristics.items())))
+    overrides = [
+        (
+            o.networks,
+            sorted(o.hours or ()),
+            sorted(o.disabled),
+            sorted((n, sorted(v.items())) for n, v in o.heuristics.items()),
+        )
+        for o in config.overrides
+    ]
+    text = repr((parts, sorted(config.heuristics.items()), *overrides))
     return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()

@@ -43,7 +43,12 @@ captures = click.argument("captures", nargs=-1, required=True, metavar="INPUT...
 local_nets = click.option(
     "--local-nets", metavar="CIDR,CIDR", help="The monitored networks, e.g. 10.0.0.0/8,2001:db8::/32."
 )
-config_file = click.option("--config", "config_file", metavar="FILE", help="Settings, in TOML.")
+config_file = click.option(
+    "--config",
+    "config_file",
+    metavar="FILE",
+    help="Settings, in TOML; none for those as shipped. [default: your own file, see hopscope config]",
+)
 sensor = click.option(
     "--sensor",
     type=click.Choice(["auto", "builtin", "zeek"]),

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from hopscope.config import MAPPINGS, Config
+from hopscope.config import Config
 from hopscope.configuring import loading, sources
-from hopscope.configuring.catalogue import DISABLED, catalogue
+from hopscope.configuring.catalogue import catalogue
+from hopscope.configuring.loading import value_of
 from hopscope.configuring.sources import Given, Origin, Written
 from hopscope.errors import UsageError
 from hopscope.heuristics import registry
@@ -51,12 +51,6 @@ def supposed(run: Config, asked: Supposed, env: Mapping[str, str]) -> Config:
     return dataclasses.replace(config, disabled=disabled, overrides=(*overrides, *config.overrides))
 
 
-def differences(before: Config, after: Config) -> dict[str, tuple[Any, Any]]:
-    """The settings that differ, by whole name, with their value before and after."""
-    both = {name: (_value(before, name), _value(after, name)) for name in catalogue()}
-    return {name: (old, new) for name, (old, new) in both.items() if old != new}
-
-
 def _split(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals:
@@ -70,19 +64,6 @@ def _written(config: Config, sections: Sequence[str] = ()) -> Written:
     values = [
         Given(name, value, LAST)
         for name, setting in catalogue().items()
-        if (value := _value(config, name)) != setting.default and (not sections or name.split(".")[0] in sections)
+        if (value := value_of(name, config)) != setting.default and (not sections or name.split(".")[0] in sections)
     ]
     return Written(values)
-
-
-def _value(config: Config, name: str) -> Any:
-    if name == DISABLED:
-        return tuple(sorted(config.disabled))
-    group, _, key = name.rpartition(".")
-    if group in MAPPINGS:
-        section, _, table = group.rpartition(".")
-        return getattr(getattr(config, section), table).get(key, MAPPINGS[group]()[key])
-    if group.startswith("heuristics."):
-        heuristic = group.removeprefix("heuristics.")
-        return getattr(config.heuristics.get(heuristic, registry()[heuristic].defaults), key)
-    return getattr(getattr(config, group), key)

@@ -58,6 +58,7 @@ def whatif(
     from hopscope import whatif as changes
     from hopscope.allow.applying import apply
     from hopscope.allow.using import Using
+    from hopscope.configuring.loading import differences
     from hopscope.outputs import page, whatif_table
 
     if not (values or off or on or config_file or patch):
@@ -77,7 +78,7 @@ def whatif(
     hidden = apply(told, Using(allow_file, config, options.now).allowlist, options.now(), config.fusion).hidden
     marks = {f.id: f for f in told} | {f.id: f for f in hidden}
     summary = whatif_table.summary(
-        outcome, supposing.differences(run.config, config), len(config.overrides) - len(run.config.overrides),
+        outcome, differences(run.config, config), len(config.overrides) - len(run.config.overrides),
         again.again, severity,
     )  # fmt: skip
     if (form or ("table" if sys.stdout.isatty() else "jsonl")) == "jsonl":

@@ -8,8 +8,9 @@ import pytest
 
 from hopscope import config as configuration
 from hopscope.config import Config
+from hopscope.configuring.loading import differences
 from hopscope.errors import UsageError
-from hopscope.supposing import Supposed, differences, supposed
+from hopscope.supposing import Supposed, supposed
 
 
 @pytest.fixture
