@@ -228,12 +228,17 @@ def test_overrides_by_network_and_hour_change_what_a_hunt_finds(run: Run, pcaps:
     [client] = found["clients"]
     apart = f"{(hour + 8) % 24}-{(hour + 9) % 24}"  # hours in which nothing happens
 
+    judged = {found["versions"]["settings"]}
+
     def pieces(override: str) -> set[str]:
         out = run(*hunt, put(tmp_path / "o.toml", f"[[override]]\n{override}\ndisabled = ['path_gap']\n"))[1]
-        return {e["heuristic"] for f in lines(out) if f["id"] == found["id"] for e in f["evidence"]}
+        same = [f for f in lines(out) if f["id"] == found["id"]]
+        judged.update(f["versions"]["settings"] for f in same)
+        return {e["heuristic"] for f in same for e in f["evidence"]}
 
     assert best["client"] == client
     assert "path_gap" in pieces('networks = ["192.0.2.0/24"]')
     assert "path_gap" not in pieces(f'networks = ["{client}/32"]')
     assert "path_gap" in pieces(f'networks = ["{client}/32"]\nhours = "{apart}"')
     assert "path_gap" not in pieces(f'hours = "{hour}-{hour + 2}"')
+    assert len(judged) > 2  # findings by other overrides are by other settings

@@ -10,7 +10,7 @@ import click
 
 from hopscope import options, places
 from hopscope.errors import UsageError
-from hopscope.options import NOTHING, USAGE
+from hopscope.options import DONE_CODES, NOTHING, USAGE
 
 _CHECK_CODES = """\b
 Exit codes:
@@ -27,7 +27,7 @@ def config() -> None:
     """
 
 
-@config.command()
+@config.command(epilog=DONE_CODES)
 @click.argument("file", required=False, metavar="[FILE]")
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
 def init(file: str | None, force: bool) -> int:
@@ -78,7 +78,7 @@ def check(file: str | None, form: str | None) -> int:
     return NOTHING
 
 
-@config.command()
+@config.command(epilog=DONE_CODES)
 @click.argument("keys", nargs=-1, metavar="[KEY]...")
 @click.option("--origin", is_flag=True, help="Say where each value comes from.")
 @click.option("--changed", is_flag=True, help="Only what isn't as shipped.")
