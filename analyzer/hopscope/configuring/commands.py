@@ -19,6 +19,12 @@ Exit codes:
 """
 
 
+_form = click.option(
+    "--format", "form", type=click.Choice(["table", "jsonl"]), default="table", show_default=True,
+    help="For people, or as JSON Lines.",
+)  # fmt: skip
+
+
 @click.group()
 def config() -> None:
     """Settings: begin a file of them, check it, show what is in force and where it comes from.
@@ -51,8 +57,8 @@ def init(file: str | None, force: bool) -> int:
 
 @config.command(epilog=_CHECK_CODES)
 @click.argument("file", required=False, metavar="[FILE]")
-@options.form
-def check(file: str | None, form: str | None) -> int:
+@_form
+def check(file: str | None, form: str) -> int:
     """Tell all that is wrong with a file of settings, each with its line and what is expected there.
 
     Without FILE the user's own is checked, and the environment with it.
@@ -82,14 +88,14 @@ def check(file: str | None, form: str | None) -> int:
 @click.argument("keys", nargs=-1, metavar="[KEY]...")
 @click.option("--origin", is_flag=True, help="Say where each value comes from.")
 @click.option("--changed", is_flag=True, help="Only what isn't as shipped.")
-@options.form
+@_form
 @options.local_nets
 @options.config_file
 def show(
     keys: tuple[str, ...],
     origin: bool,
     changed: bool,
-    form: str | None,
+    form: str,
     local_nets: str | None,
     config_file: str | None,
 ) -> int:
