@@ -47,10 +47,11 @@ def fitted(baseline: Baseline | None, window: Window, config: Config) -> tuple[B
         mind.append(f"knows nothing of {_few(sensors - set(told.sensors))}")
     if knows < FEW_KNOWN * len(hosts):
         mind.append(f"knows {knows:,} of the {len(hosts):,} hosts of ours in these records")
-    before, after = window.start_us - told.last_us, told.first_us - window.end_us
+    begin_us = max(window.start_us, window.history_us)  # the window's first hour may have begun without records
+    before, after = begin_us - told.last_us, told.first_us - window.end_us
     if max(before, after) > OLD_DAYS * DAY_US:
         mind.append(f"is {max(before, after) // DAY_US} days {'older' if before > 0 else 'younger'} than these records")
-    elif told.first_us <= window.start_us and window.end_us - 1 <= told.last_us:
+    elif told.first_us <= begin_us and window.end_us - 1 <= told.last_us:
         mind.append("learnt from these very days, so that what is in them counts as ordinary")
     return baseline, f"{name} {'; it '.join(mind)}" if mind else None
 
