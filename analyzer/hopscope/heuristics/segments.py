@@ -145,8 +145,8 @@ def _ordered(values: Floats, group: Ints, groups: int) -> Floats:
         return out
     order, place = np.argsort(values), np.empty(len(values), np.int64)
     place[order] = np.arange(len(values))
-    out = values[order[np.sort(group * len(values) + place) % max(len(values), 1)]]
-    return out
+    ranks: Ints = np.sort(group * len(values) + place) % max(len(values), 1)
+    return values[order[ranks]]
 
 
 def median_mad(values: Floats, offsets: Ints) -> tuple[Floats, Floats]:

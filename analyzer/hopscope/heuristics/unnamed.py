@@ -9,16 +9,18 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from hopscope.config import setting
+from hopscope.heuristics import dns_answers, outbound_pairs
 from hopscope.heuristics.base import Fact, Window
-from hopscope.heuristics.evidence import evidence, numbers, outbound, partners, void_for_all
+from hopscope.heuristics.dns_answers import Answers
+from hopscope.heuristics.dns_explained import explained
+from hopscope.heuristics.evidence import evidence, numbers, void_for_all
 from hopscope.heuristics.naming_services import matches
-from hopscope.summaries.schema import KEY
+from hopscope.heuristics.outbound_pairs import OutboundPairs
+from hopscope.heuristics.segments import Flags, Floats, Ints, combined, unique
 
-_US = 1_000_000
-_BATCH = 1 << 18  # connections looked at together
+_SERVER = ("sensor", "server")
 _CONFIGURED = ("dns", "ntp", "dhcp")  # services whose servers' addresses are configured, or told by DHCP (RFC 2132)
 
 
@@ -104,16 +106,15 @@ class Unnamed:
         """Evidence per pair; see the class."""
         if not window.vantage.dns_seen:
             return void_for_all("clients' DNS is not seen here ([vantage] dns_seen)", FACTS)
-        pairs = _pairs(window)
-        names = _answers(window, pairs)
-        known = pc.unique(pa.chunked_array([*names["name"].chunks, *pairs["name"].chunks], pa.string()))
-        services = matches(pa.chunked_array([known]))
-        spelled = services.filter(pc.equal(services["category"], "literal"))["name"]
-        answers = names.filter(pc.invert(pc.is_in(names["name"], value_set=spelled.combine_chunks())))
-        rows = _explained(window, pairs, answers, settings)
+        pairs, answers = outbound_pairs.fetch(window), dns_answers.fetch(window)
+        rows = _pairs(window, pairs)
+        services = matches(pa.chunked_array([pc.unique(pa.chunked_array([answers.names, pairs.column("name")]))]))
+        spelled = services.filter(pc.equal(services["category"], "literal"))["name"].combine_chunks()
+        telling = ~pc.is_in(answers.names, value_set=spelled).to_numpy(zero_copy_only=False)[answers.name]
+        rows = explained(window, rows, pairs, answers, telling, settings)
         bare = numbers(rows, "bare")
-        weight, share, void = _weight_of_bare(rows, settings)
-        service, by_name = _named(rows, names, services, settings)
+        weight, share, void = _weight_of_bare(rows, pairs, settings)
+        service, by_name = _named(rows, pairs, answers, services, settings)
         if void and not by_name.any():
             return void_for_all(void, FACTS)
         decibans = np.maximum(weight * bare, by_name)
@@ -142,104 +143,46 @@ class Unnamed:
         return f"{part}reached by bare address: {led} it"
 
 
-def _pairs(window: Window) -> pa.Table:
-    """Outbound TCP and UDP pairs in order; `peer` is UDP without a name.
+def _pairs(window: Window, pairs: OutboundPairs) -> pa.Table:
+    """Outbound TCP and UDP pairs in order; `at` is a pair's row among all, `peer` is UDP without a name.
 
     What a proxy is to reach (`asked_for` alone) is no name of the proxy's.
     """
-    p, sets = outbound(window), window.sets
-    configured = (sets.kind == "service") & sets.value.isin(_CONFIGURED)
-    told = sets.filter((sets.kind == "proxy_target") | configured).select("pair", "kind").distinct().to_pyarrow()
-    proxy = pc.equal(told["kind"], "proxy_target")
-    proxied, left_out = told["pair"].filter(proxy), told["pair"].filter(pc.invert(proxy))
-    pairs = p.filter(p.proto.isin(("tcp", "udp"))).select(*KEY, "connections", "first_us").to_pyarrow()
-    pairs = pairs.filter(pc.invert(pc.is_in(pairs["pair"], value_set=left_out.combine_chunks()))).sort_by("pair")
-    asked = pairs["name"]
-    name = pc.if_else(pc.is_in(pairs["pair"], value_set=proxied.combine_chunks()), pa.scalar(None, pa.string()), asked)
-    peer = pc.and_(pc.equal(pairs["proto"], "udp"), pc.is_null(name))
-    pairs = pairs.set_column(pairs.column_names.index("name"), "name", name)
-    return pairs.append_column("asked_for", asked).append_column("peer", peer)
+    services = outbound_pairs.told(window, "service")
+    configured = services.filter(pc.is_in(services["value"], value_set=pa.array(_CONFIGURED)))["pair"]
+    proxied = pairs.among(outbound_pairs.told(window, "proxy_target")["pair"])
+    at = np.flatnonzero(pairs.protocol(("tcp", "udp")) & ~pairs.among(configured))
+    rows = pairs.rows.take(pa.array(at))
+    asked = rows["name"]
+    name = pc.if_else(pa.array(proxied[at]), pa.scalar(None, pa.string()), asked)
+    peer = pc.and_(pc.equal(rows["proto"], "udp"), pc.is_null(name))
+    rows = rows.set_column(rows.column_names.index("name"), "name", name)
+    return rows.append_column("at", pa.array(at)).append_column("asked_for", asked).append_column("peer", peer)
 
 
-def _answers(window: Window, pairs: pa.Table) -> pa.Table:
-    """(sensor, client, name, server, first_us, until_us) of the DNS answers that led to a pair's server."""
-    servers = outbound(window).select(address="server").distinct()
-    names = window.names.semi_join(servers, "address")
-    told = names.select("sensor", "client", "name", "first_us", "until_us", server=names.address).to_pyarrow()
-    return told.filter(pc.is_in(told["server"], value_set=pairs["server"].combine_chunks()))
-
-
-def _explained(window: Window, pairs: pa.Table, answers: pa.Table, settings: Settings) -> pa.Table:
-    """The pairs with three shares of their connections, 0 to 1, and `led`.
-
-    `without` have no valid answer; `lacking` discounts hints, `bare` the records' start as well. `led`: some
-    answer for the very name that was asked for gave this address.
-    """
-    first, until = {}, {}  # when answers led there, and till when they held; NaN where none did
-    for kind, of in (("own", ("client",)), ("same", ("name",)), ("any", ())):
-        keys = ["sensor", "server", *of]
-        led = answers.group_by(keys).aggregate([("first_us", "min"), ("until_us", "max")])
-        spans = led.take(partners(pairs, led, keys))
-        first[kind] = numbers(spans, "first_us_min")
-        until[kind] = numbers(spans, "until_us_max") + round(settings.margin_s * _US)
-    askers = window.names.group_by("sensor", "client").agg(first_us=window.names.first_us.min()).to_pyarrow()
-    asks = partners(pairs, askers, ("sensor", "client")).is_valid().to_numpy(zero_copy_only=False)
-    literal = pc.equal(pairs["name"], pairs["server"]).fill_null(False).to_numpy()
-    began = _began(window, askers)
-
-    def shares(pair: NDArray[np.int64], ts_us: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Of each connection, which is of the pair at that place: whether it is bare, lacking, and without."""
-        valid = {kind: (first[kind][pair] <= ts_us) & (ts_us <= until[kind][pair]) for kind in first}
-        whole = valid["own"] | valid["same"] | (valid["any"] & ~asks[pair])
-        hinted = np.where(np.isnan(first["any"][pair]), 0.0, settings.hint_credit)
-        credit = np.where(literal[pair], 0.0, np.where(whole, 1.0, hinted))
-        early = np.clip(1.0 - (ts_us - began) / max(settings.grace_s * _US, 1.0), 0.0, 1.0)
-        excused = np.where(literal[pair], 0.0, settings.early_credit * early)
-        return np.stack([1.0 - np.maximum(credit, excused), 1.0 - credit, credit < 1.0])
-
-    ids, n = pairs["pair"].to_numpy(), pairs.num_rows
-    sums, count = np.zeros((3, n)), np.zeros(n)
-    starts = window.samples.group_by("pair", "uid").agg(ts_us=window.samples.ts_us.min()).select("pair", "ts_us")
-    for batch in starts.to_pyarrow().to_batches(_BATCH) if n else ():
-        place = np.minimum(np.searchsorted(ids, batch["pair"]), n - 1)
-        ours = ids[place] == batch["pair"].to_numpy()
-        at = place[ours]
-        sums += [np.bincount(at, v, n) for v in shares(at, batch["ts_us"].to_numpy()[ours])]
-        count += np.bincount(at, minlength=n)
-    unsampled = np.flatnonzero(count == 0)
-    sums[:, unsampled] = shares(unsampled, numbers(pairs, "first_us")[unsampled])
-    for name, values in zip(("bare", "lacking", "without"), sums / np.maximum(count, 1), strict=True):
-        pairs = pairs.append_column(name, pa.array(values))
-    return pairs.append_column("led", pa.array(~np.isnan(first["same"])))
-
-
-def _began(window: Window, askers: pa.Table) -> int:
-    """When the window's records begin: `start_us` is the hour's, before the first packet of a capture."""
-    firsts = window.pairs.agg(first_us=window.pairs.first_us.min()).to_pyarrow()
-    known = (t["first_us"].drop_null() for t in (firsts, askers))
-    return max(window.start_us, min((pc.min(f).as_py() for f in known if len(f)), default=window.start_us))
-
-
-def _weight_of_bare(rows: pa.Table, settings: Settings) -> tuple[NDArray[np.float64], NDArray[np.float64], str]:
+def _weight_of_bare(rows: pa.Table, pairs: OutboundPairs, settings: Settings) -> tuple[Floats, Floats, str]:
     """Per row what a wholly unexplained destination weighs and the share of its like; why all is void, or nothing."""
-    n = rows.num_rows
+    n, at = rows.num_rows, rows["at"].to_numpy()
     peer = np.asarray(rows["peer"].to_numpy(), bool)
     named = rows["name"].is_valid().to_numpy() & (rows["name"].fill_null("").to_numpy() != rows["server"].to_numpy())
-    keys = rows.select(["sensor", "client", "server", "lacking"])
+    places = _Places(
+        numbers(rows, "lacking"),
+        *(combined([pairs.ids(*keys)[at]]) for keys in (_SERVER, ("sensor", "client"), (*_SERVER, "client"))),
+    )
     weight, share, void = np.zeros(n), np.zeros(n), ""
     kinds = (
         (~peer & ~named, ~peer, settings.usual_rate, settings.hop_rate),
         (~peer & named, ~peer, settings.usual_named_rate, settings.hop_named_rate),
         (peer, peer, settings.usual_peer_rate, settings.hop_peer_rate),
     )
-    of_all, bare_of_all = _places(keys, ~peer, ~peer)
+    of_all, bare_of_all = places.of_all(~peer, ~peer)
     if of_all and bare_of_all / of_all >= settings.blind_rate and bare_of_all >= 5:
         void = f"no DNS answer led to {bare_of_all:.0f} of {of_all} destinations: DNS is not seen"
     for mine, among, usual, hops in kinds:
-        total, unnamed = _places(keys, mine, among)
+        total, unnamed = places.of_all(mine, among)
         outweigh = total + settings.usual_weight
         rate = (unnamed + usual * settings.usual_weight) / outweigh if outweigh else usual
-        others, left = _others_of_client(keys, mine, among)
+        others, left = places.others_of_client(mine, among)
         outweigh_own = others + settings.client_weight
         own = (left + rate * settings.client_weight) / np.where(outweigh_own > 0, outweigh_own, 1.0)
         own = np.maximum(np.where(outweigh_own > 0, own, rate), 1e-9)
@@ -248,39 +191,51 @@ def _weight_of_bare(rows: pa.Table, settings: Settings) -> tuple[NDArray[np.floa
     return np.zeros(n) if void else weight, share, void
 
 
-def _places(keys: pa.Table, mine: NDArray[np.bool_], among: NDArray[np.bool_]) -> tuple[int, float]:
-    """The number of destinations `among` rows, and how many of `mine` are unexplained."""
-    total = keys.filter(pa.array(among)).group_by(["sensor", "server"]).aggregate([])
-    each = keys.filter(pa.array(mine)).group_by(["sensor", "server"]).aggregate([("lacking", "max")])
-    return total.num_rows, float(pc.sum(each["lacking_max"]).as_py() or 0.0)
+@dataclass(frozen=True)
+class _Places:
+    """Destinations by what rows lack: the row's server, client, and both, numbered from 0."""
 
+    lacking: Floats
+    server: Ints
+    client: Ints
+    place: Ints
 
-def _others_of_client(
-    keys: pa.Table, mine: NDArray[np.bool_], among: NDArray[np.bool_]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Per row the number of the client's other destinations `among` rows, and how many of `mine` are unexplained."""
-    who = ["sensor", "client"]
-    each = keys.filter(pa.array(mine)).group_by([*who, "server"]).aggregate([("lacking", "max")])
-    sums = each.group_by(who).aggregate([("lacking_max", "sum")])
-    places = keys.filter(pa.array(among)).group_by([*who, "server"]).aggregate([])
-    counts = places.group_by(who).aggregate([([], "count_all")])
-    at = keys.select([*who, "server"]).append_column("row", pa.array(np.arange(keys.num_rows)))
-    at = at.join(each, [*who, "server"]).join(sums, who).join(counts, who).sort_by("row")
-    total, unnamed, own = (np.nan_to_num(numbers(at, c)) for c in ("count_all", "lacking_max_sum", "lacking_max"))
-    return np.maximum(total - 1, 0.0), np.maximum(unnamed - own, 0.0)
+    def of_all(self, mine: Flags, among: Flags) -> tuple[int, float]:
+        """The number of destinations `among` rows, and how many of `mine` are unexplained."""
+        return len(unique(self.server[among])), float(self._most(self.server, mine).sum())
+
+    def others_of_client(self, mine: Flags, among: Flags) -> tuple[Floats, Floats]:
+        """Per row the client's other destinations `among` rows, and how many of `mine` are unexplained."""
+        most = self._most(self.place, mine)
+        client = np.empty(len(most), np.int64)
+        client[self.place] = self.client
+        size = int(self.client.max(initial=-1)) + 1
+        total = np.bincount(client[unique(self.place[among])], minlength=size)[self.client]
+        unnamed = np.bincount(client, most, size)[self.client]
+        return np.maximum(total - 1.0, 0.0), np.maximum(unnamed - most[self.place], 0.0)
+
+    def _most(self, group: Ints, mine: Flags) -> Floats:
+        """The most that one of `mine` lacks, of each group; 0 where there is none."""
+        out = np.zeros(int(group.max(initial=-1)) + 1)
+        np.maximum.at(out, group[mine], self.lacking[mine])
+        return out
 
 
 def _named(
-    rows: pa.Table, names: pa.Table, services: pa.Table, settings: Settings
-) -> tuple[pa.Table, NDArray[np.float64]]:
+    rows: pa.Table, pairs: OutboundPairs, answers: Answers, services: pa.Table, settings: Settings
+) -> tuple[pa.Table, Floats]:
     """Per row the name of a tunnel or dynamic-DNS service that the client used, and what it weighs."""
     weights = {"tunnel": settings.tunnel_db, "dyndns": settings.dyndns_db, "device": settings.device_db, "literal": 0.0}
     known = {r["name"]: r for r in services.to_pylist() if r["category"] != "literal"}
-    of_services = names.filter(pc.is_in(names["name"], value_set=pa.array(sorted(known), pa.string())))
-    by_answer: dict[tuple[str, str, str], str] = {}
+    of_services = pc.is_in(answers.names, value_set=pa.array(sorted(known), pa.string())).to_numpy(zero_copy_only=False)
     # few rows: only answers with names of such services, and pairs that asked for one or use such an answer
-    for r in of_services.sort_by([("name", "descending")]).to_pylist():
-        by_answer[(r["sensor"], r["client"], r["server"])] = r["name"]
+    few = np.flatnonzero(of_services[answers.name] & (answers.codes["client"] >= 0))
+    few = few[np.argsort(-answers.name[few], kind="stable")]
+    texts = [
+        *(pairs.values[key].take(pa.array(answers.codes[key][few])) for key in ("sensor", "client", "server")),
+        answers.names.take(pa.array(answers.name[few])),
+    ]
+    by_answer = {(s, c, a): name for s, c, a, name in zip(*(t.to_pylist() for t in texts), strict=True)}
     asks = pc.is_in(rows["name"], value_set=pa.array(sorted(known), pa.string()))
     uses = pc.is_in(rows["server"], value_set=pa.array(sorted({k[2] for k in by_answer}), pa.string()))
     at = np.flatnonzero(pc.or_(asks, uses).to_numpy(zero_copy_only=False))

@@ -131,7 +131,8 @@ def test_an_answer_for_others(asks: bool, asked_for: str | None, explained: bool
 
 def test_half_of_the_connections_without_an_answer_weigh_half() -> None:
     samples = [{"uid": f"C{i}", "ts_us": START + i * HOUR} for i in range(4, 8)]
-    row = one(names=[{"until_us": START + 5 * HOUR - 1, "first_us": START + 4 * HOUR}], samples=samples)
+    pair = {"first_us": START + 4 * HOUR, "last_us": START + 7 * HOUR}
+    row = one(pair, names=[{"until_us": START + 5 * HOUR - 1, "first_us": START + 4 * HOUR}], samples=samples)
     assert row is not None
     assert row["bare_share"] == 0.5  # with the margin, the answer holds at 4 and 5 hours, not quite at 6
     assert row["uids"] == ["C4", "C5", "C6", "C7"]
@@ -141,7 +142,7 @@ def test_half_of_the_connections_without_an_answer_weigh_half() -> None:
 def test_segments_of_one_connection_count_once() -> None:
     samples = [{"uid": "C0", "seg": i, "ts_us": START + 5 * HOUR} for i in range(9)]
     samples += [{"uid": "C1", "ts_us": START + 9 * HOUR}]
-    row = one(names=[{"until_us": START + 6 * HOUR}], samples=samples)
+    row = one({"last_us": START + 9 * HOUR}, names=[{"until_us": START + 6 * HOUR}], samples=samples)
     assert row is not None
     assert row["bare_share"] == 0.5
 
