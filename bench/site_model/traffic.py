@@ -31,6 +31,7 @@ from site_model.places import EPOCH, SECOND, Floats, Ints, Site, name_id
 
 HOUR = 3600 * SECOND
 TTL = 900 * SECOND
+ASKING = 5000  # from the first query to the connection, at most: both lie in one hour
 NAME_SERVERS = 200  # of the internet
 NEWS = 0.05  # share of a program's answers that bring news
 SAME = 13  # bytes by which the others differ at most, and one more
@@ -118,7 +119,7 @@ def _beats(begin: int, period: Ints, phase: Ints, rng: np.random.Generator, jitt
     clock = np.repeat(np.arange(len(period)), count)
     k = np.arange(len(clock)) - np.repeat(np.cumsum(count) - count, count) + first[clock]
     at = phase[clock] + k * period[clock] + (rng.uniform(-0.5, 0.5, len(clock)) * jitter[clock] * period[clock])
-    return clock, np.clip(at, begin, begin + HOUR - 1).astype(np.int64)
+    return clock, np.clip(at, begin + ASKING, begin + HOUR - 1).astype(np.int64)
 
 
 def _agents(site: Site, rng: np.random.Generator, begin: int) -> Rows:

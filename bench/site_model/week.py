@@ -28,8 +28,8 @@ import pyarrow as pa
 
 from site_model.places import ALL_DAY, DAY, PERIODS, SECOND, Agents, Floats, Ints, Program, Site, Size, build
 
-HOSTS, SEED = 60, 1
-CONNECTIONS_A_DAY = 30_000  # of a working day, programs below included
+HOSTS, SEED = 48, 1
+CONNECTIONS_A_DAY = 20_000  # of a working day, programs below included
 WEEK = 21  # days from the exercise to the week's Monday
 DAYS = (0, *range(WEEK, WEEK + 8))  # the days of which there are records
 DURING = (WEEK, WEEK + 8)  # the hops' days; all else was there before
@@ -137,7 +137,7 @@ def office() -> Site:
     _branch(plan, desk, servers)
     _hops(plan, desk, backup)
     _exercise(plan, desk, servers)
-    everyday = np.concatenate([backup, monitor, building])
+    everyday = np.concatenate([backup, monitor, building, servers])
     return plan.finished(_with(site.agents, everyday, plan))
 
 
@@ -166,7 +166,7 @@ def _backups(plan: _Plan, backup: Ints) -> None:
 def _inventory(plan: _Plan, desk: Ints) -> None:
     for i in range(5):
         plan.front("inventory", np.roll(desk, 11 * i), f"198.18.70.{20 + i}", name=f"scan{i + 1}.assets.example",
-                   period_s=300, rota=HOSTS // 10)  # fmt: skip
+                   period_s=600, rota=HOSTS // 10)  # fmt: skip
 
 
 def _building(plan: _Plan, building: Ints) -> None:
