@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import ibis
+import ibis.expr.operations as ops
 import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,15 +20,15 @@ from hopscope.heuristics import registry
 from hopscope.heuristics.base import Window
 from hopscope.narrowing import network
 
-OF_PAIRS = ("pairs", "samples", "floors", "rhythm", "starts", "sets")
+OF_PAIRS = ("samples", "floors", "rhythm", "starts", "sets")
 MOST_PAIRS = 20_000  # a part with more is not weighed anew: each trial would take seconds
 
 
 def part(window: Window, finding: Finding, clients: bool) -> Window | None:
     """What the window knows of the entity or, with `clients`, of all that its clients used.
 
-    In an engine of its own that remembers answers: trials differ by a setting, and most of what a heuristic
-    asks for doesn't depend on that. None where it would have more than MOST_PAIRS pairs.
+    In an engine of its own, which fetches a table when it is first asked for. None where it would have more than
+    MOST_PAIRS pairs.
     """
     pairs = window.pairs.filter(window.pairs.sensor == finding.sensor)
     mine = pairs.filter(of_entity(pairs, finding))
@@ -35,22 +36,22 @@ def part(window: Window, finding: Finding, clients: bool) -> Window | None:
         mine = pairs.filter(pairs.client.isin(finding.clients) | of_entity(pairs, finding))
     if mine.count().to_pyarrow().as_py() > MOST_PAIRS:
         return None
-    tables = {"pairs": mine.to_pyarrow()}
-    wanted = tables["pairs"].select(["pair"])
-    for name in OF_PAIRS[1:]:
-        tables[name] = getattr(window, name).semi_join(ibis.memtable(wanted), "pair").to_pyarrow()
-    servers, users, names = (_distinct(tables["pairs"], c) for c in ("server", "client", "name"))
+    told = mine.to_pyarrow()
+    servers, users, names = (_distinct(told, c) for c in ("server", "client", "name"))
+    wanted = ibis.memtable(told.select(["pair"]))
     hosts = ibis.memtable(pa.table({"host": pa.array(sorted({*servers, *users}), pa.string())}))
-    legs = window.legs.filter(window.legs.sensor == finding.sensor)
-    tables["legs"] = legs.semi_join(hosts, "host").to_pyarrow()
-    asked = window.names.filter(window.names.sensor == finding.sensor)
-    asked = asked.filter(asked.client.isin(users) | asked.address.isin(servers) | asked.name.isin(names))
-    tables["names"] = asked.to_pyarrow()
-    told = pa.table({"value": pa.array(sorted({*servers, *names}), pa.string())})
-    tables["first_seen"] = window.first_seen.semi_join(ibis.memtable(told), "value").to_pyarrow()
-    hours = window.host_hours.filter(window.host_hours.sensor == finding.sensor)
-    tables["host_hours"] = hours.semi_join(hosts, "host").to_pyarrow()
-    return _window(window, tables)
+    values = ibis.memtable(pa.table({"value": pa.array(sorted({*servers, *names}), pa.string())}))
+    legs, asked, hours = (t.filter(t.sensor == finding.sensor) for t in (window.legs, window.names, window.host_hours))
+    tables = {
+        "pairs": ibis.memtable(told),
+        **{name: getattr(window, name).semi_join(wanted, "pair") for name in OF_PAIRS},
+        "legs": legs.semi_join(hosts, "host"),
+        "names": asked.filter(asked.client.isin(users) | asked.address.isin(servers) | asked.name.isin(names)),
+        "first_seen": window.first_seen.semi_join(values, "value"),
+        "host_hours": hours.semi_join(hosts, "host"),
+    }
+    engine = _Remembering(tables)
+    return dataclasses.replace(window, **{name: engine.table(name) for name in tables})
 
 
 def of_entity(pairs: ir.Table, finding: Finding) -> ir.BooleanValue:
@@ -81,16 +82,14 @@ def weigher(window: Window, finding: Finding, config: Config) -> Callable[[str],
     A part of the window serves where, with the settings of the run, it gives the piece that the run gave:
     first the entity's pairs alone, then all that its clients used.
     """
-    parts: dict[bool, Window | None] = {}
+    wide = part(window, finding, clients=True)
+    narrow = part(wide or window, finding, clients=False)  # what both need is fetched once
     known = {e.heuristic: (e.raw_db, e.clients) for e in finding.evidence}
 
     def of(name: str) -> Weigher | None:
         heuristic = registry()[name]
         raw, clients = known[name]
-        for wide in (False, True):
-            if wide not in parts:
-                parts[wide] = part(window, finding, wide)
-            within = parts[wide]
+        for within in (narrow, wide):
             if within is None or raw is None:
                 continue
 
@@ -106,25 +105,35 @@ def weigher(window: Window, finding: Finding, config: Config) -> Callable[[str],
 
 
 class _Remembering(Backend):  # type: ignore[misc]  # Ibis has no types
-    """DuckDB that gives the same answer to the same question without asking again."""
+    """DuckDB over tables of elsewhere, each fetched when it is first asked for.
 
-    def __init__(self) -> None:
+    It gives the same answer to the same question without asking again: trials differ by one setting, on which most
+    of what a heuristic asks doesn't depend.
+    """
+
+    def __init__(self, tables: Mapping[str, ir.Table]) -> None:
         super().__init__()
-        self._answers: dict[Any, pa.Table] = {}
         self.do_connect(threads=1)  # so little data is sooner done than handed out
+        self._answers: dict[Any, pa.Table] = {}
+        self._elsewhere = dict(tables)
+        for name, table in tables.items():
+            self.con.register(name, table.schema().to_pyarrow().empty_table())
 
     def to_pyarrow(self, expr: ir.Expr, /, **options: Any) -> pa.Table:
         question = expr.op()
         if question not in self._answers:
+            self._fetch(question)
             self._answers[question] = super().to_pyarrow(expr, **options)
         return self._answers[question]
 
+    def create_view(self, name: str, /, obj: ir.Table, **options: Any) -> ir.Table:
+        self._fetch(obj.op())
+        return super().create_view(name, obj, **options)
 
-def _window(whole: Window, tables: dict[str, pa.Table]) -> Window:
-    engine = _Remembering()
-    for name, table in tables.items():
-        engine.con.register(name, table)
-    return dataclasses.replace(whole, **{name: engine.table(name) for name in tables})
+    def _fetch(self, question: Any) -> None:
+        for table in question.find(ops.DatabaseTable):
+            if table.name in self._elsewhere:
+                self.con.register(table.name, self._elsewhere.pop(table.name).to_pyarrow())
 
 
 def _rows(table: pa.Table, finding: Finding) -> pa.ChunkedArray:
