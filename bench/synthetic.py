@@ -8,8 +8,8 @@ Whole logs are DIR/conn.log and so on; hourly ones lie as Zeek rotates them,
 DIR/2026-01-05/conn.00:00:00-01:00:00.log, a row in the hour in which its connection ended. DIR/truth.json
 tells what was planted. What is drawn from which distribution: `site_model/places.py` and `traffic.py`.
 
-With --week it is the small office of docs/tuning.md, all four logs, a directory for each day: DIR/exercise,
-DIR/week/2026-01-26 to 2026-02-01, and DIR/after, the Monday after it. Who is there, and why: `site_model/week.py`.
+With --week it is the small office of docs/tuning.md, all four logs, a directory for each day: DIR/exercise (with
+the red team's report), DIR/week/2026-01-26 to 2026-02-01, and DIR/after, the Monday after it. Who is there, and why: `site_model/week.py`.
 
 The same arguments always write the same bytes.
 """
@@ -83,6 +83,7 @@ def write_week(out: Path) -> Site:
                         opened[path].write(text.header(log, logs.TYPES[log], begin).encode())
                     opened[path].write(text.tsv(table, logs.TYPES[log]))
     (out / "truth.json").write_text(json.dumps(week.truth(site), indent=1) + "\n")
+    (out / "exercise" / "report.txt").write_text("".join(f"{address}\n" for address in week.report(site)))
     return site
 
 

@@ -222,6 +222,11 @@ def _share() -> Floats:
     return out
 
 
+def report(site: Site) -> list[str]:
+    """The addresses of the hops that the red team used."""
+    return [site.addresses[p.server].as_py() for p in site.programs if p.kind == "exercise"]
+
+
 def truth(site: Site) -> dict[str, object]:
     """Every program: its kind and why it looks like a hop, whether it is one, where it is and who calls it."""
     address, name = site.addresses.to_pylist(), site.names.to_pylist()
