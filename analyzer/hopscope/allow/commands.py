@@ -92,7 +92,7 @@ def add(
     clients where they are few. Several values of an option: any of them; several options: all of them.
     """
     from hopscope import store
-    from hopscope.allow import adding, entries
+    from hopscope.allow import adding, writing
 
     using = _using(allow_file, config_file)
     today = options.now().date()
@@ -107,8 +107,8 @@ def add(
     )
     about = None if finding is None else store.find(options.kept(store_file), finding)
     made = adding.entry(asked, using.allowlist, about)
-    entries.add(using.path, [made])
-    _told([made.id], using, store_file, entries.to_toml(made).splitlines())
+    writing.add(using.path, [made])
+    _told([made.id], using, store_file, writing.to_toml(made).splitlines())
     return NOTHING
 
 
@@ -159,18 +159,18 @@ def test(what: str, allow_file: str | None, config_file: str | None, store_file:
 @options.store_file
 def expire(entry: str, allow_file: str | None, config_file: str | None, store_file: str | None) -> int:
     """End an entry now. It stays in the file with its date, so that one can see what was allowed when."""
-    from hopscope.allow import entries, listing
+    from hopscope.allow import listing, writing
 
     using = _using(allow_file, config_file)
     today = options.now().date()
     if not using.allowlist.entry(entry).in_force(today):
         raise UsageError(f"{entry} expired already, on {using.allowlist.entry(entry).expires}")
     before = listing.hidden_by(using, store_file)
-    entries.end(using.path, entry, today)
+    writing.end(using.path, entry, today)
     using.refresh()
     still = {f.id for found in listing.hidden_by(using, store_file).values() for f in found}
     again = [f for f in before.get(entry, []) if f.id not in still]
-    _say([f"{entry} ended on {today}", *_effect("shown again", again)])
+    _say([f"{entry} ended on {today}", *_effect("not covered any more", again)])
     return NOTHING
 
 
@@ -200,14 +200,14 @@ def import_(
     Networks, addresses, names and fingerprints become an entry each. A warninglist says what is common, not what is
     harmless: lists of clouds and hosters hold the machines that hops are rented from.
     """
-    from hopscope.allow import adding, entries, exchange
+    from hopscope.allow import adding, exchange, writing
 
     using = _using(allow_file, config_file)
     today = options.now().date()
     taken = exchange.read(_text(source), source, form)
     asked = adding.Asked(reason, _author(author), today, _until(expires, today), entry_id)
     made = adding.imported(asked, taken, using.allowlist, Path(source).name)
-    entries.add(using.path, made)
+    writing.add(using.path, made)
     counts = [f"{e.id}: {len(v):,} {c}" for e, (c, v) in zip(made, taken.conditions.items(), strict=True)]
     _told([e.id for e in made], using, store_file, [*counts, *taken.lines])
     return NOTHING

@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from hopscope.allow import entries
+from hopscope.allow import writing
 from hopscope.allow.entries import Entry
 from hopscope.allow.items import Network, Service, host_name, parse_address, parse_network
 from hopscope.allow.matching import judge, subject
@@ -58,7 +58,7 @@ def toml_for(finding: Finding, today: datetime.date | None = None) -> str:
     entry = proposed(finding, today or _last_day(finding))
     if entry is None:
         return "# no entry covers this by its destination; name a network, or leave out a heuristic\n"
-    return entries.to_toml(entry)
+    return writing.to_toml(entry)
 
 
 def command_for(finding: Finding) -> str:

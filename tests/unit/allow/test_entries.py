@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hopscope.allow import entries, items
+from hopscope.allow import entries, items, writing
 from hopscope.allow.entries import Entry
 from hopscope.errors import UsageError
 
@@ -118,12 +118,12 @@ def test_a_missing_file_is_an_empty_allowlist_unless_it_was_named(tmp_path: Path
 def test_adding_and_ending_keep_what_people_wrote(tmp_path: Path) -> None:
     path = tmp_path / "d" / "allow.toml"
     new = Entry("new", 'why "so"', "eve", TODAY, None, names=("a.example",))
-    entries.add(path, [new])
+    writing.add(path, [new])
     assert entries.load(path).entries == (new,)
     path.write_text(WHOLE)
     path.chmod(0o640)
-    entries.add(path, [new])
-    entries.end(path, "nightly", TODAY)
+    writing.add(path, [new])
+    writing.end(path, "nightly", TODAY)
     text = path.read_text()
     assert "# ours" in text
     assert "# a quarter" in text
@@ -138,8 +138,24 @@ def test_what_could_not_be_read_again_is_not_written(tmp_path: Path) -> None:
     path = tmp_path / "allow.toml"
     path.write_text(WHOLE)
     with pytest.raises(UsageError, match="another entry's already"):
-        entries.add(path, [Entry("nightly", "r", names=("a.example",))])
+        writing.add(path, [Entry("nightly", "r", names=("a.example",))])
     assert path.read_text() == WHOLE
+
+
+def test_a_file_of_another_form_is_changed_or_told(tmp_path: Path) -> None:
+    path = tmp_path / "allow.toml"
+    array = 'allow = [{id = "x", reason = "r", expires = "never", names = ["a.example"]}]\n'
+    path.write_text(array)
+    new = Entry("new", "r", names=("b.example",))
+    try:
+        writing.add(path, [new])
+    except UsageError as e:
+        assert "under [[allow]]" in str(e)
+        assert path.read_text() == array
+    else:
+        assert entries.load(path).entries[1] == new
+    writing.end(path, "x", TODAY)
+    assert not entries.load(path).entries[0].in_force(TODAY)
 
 
 def test_an_unknown_id_says_what_was_meant() -> None:
@@ -157,14 +173,14 @@ def test_an_entry_survives_its_toml_whatever_its_words(reason: str, author: str,
     except ValueError:
         prints = ("ja4:x",)
     made = Entry("x", reason, author, TODAY, TODAY, names=("a.example",), asns=(64500,), fingerprints=prints)
-    text = entries.to_toml(made)
+    text = writing.to_toml(made)
     assert read(text).entries == (made,)
     assert all(line.isascii() for line in text.splitlines() if not line.startswith(("reason", "author")))
 
 
 def test_long_lists_stand_one_below_the_other() -> None:
     made = Entry("x", "r", names=tuple(f"host{i}.example.net" for i in range(9)))
-    text = entries.to_toml(made)
+    text = writing.to_toml(made)
     assert '\n    "host3.example.net",\n' in text
     assert read(text).entries[0].names == made.names
 
