@@ -41,8 +41,11 @@ def to_toml(entry: Entry) -> str:
 def add(path: Path, new: Sequence[Entry]) -> None:
     """Write further entries to the end of the file, which keeps its comments and its order. Raises UsageError."""
     import tomlkit
+    from tomlkit.items import AoT
 
     def change(document: tomlkit.TOMLDocument) -> None:
+        if not isinstance(document.get("allow", AoT([])), AoT):
+            raise TypeError("`allow` is one array")
         for entry in new:
             added = tomlkit.parse(to_toml(entry) + "\n")
             if "allow" in document:
@@ -81,7 +84,7 @@ def _edit(path: Path, change: Callable[[Any], None]) -> None:
         document = tomlkit.parse(before)
         change(document)
         text = tomlkit.dumps(document)
-    except (TOMLKitError, ValueError, TypeError, AttributeError) as e:  # `allow` as an array takes no entries
+    except (TOMLKitError, ValueError, TypeError, AttributeError) as e:
         raise UsageError(f"{path}: can't be changed by a command ({e}); write each entry under [[allow]]") from e
     parse(text, path)  # nothing that couldn't be read again is written
     if (path.read_text(encoding="utf-8") if path.exists() else "") != before:
