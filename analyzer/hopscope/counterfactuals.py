@@ -48,7 +48,7 @@ class Without:
 class Crossing:
     """The least change of a threshold that makes the finding less.
 
-    At `at` and beyond (`up`: more, else less) the severity is `severity`, `info` where it is no finding any more.
+    At `at`, and as far beyond as was tried (`up`: more, else less), it is `severity`; `info` is no finding any more.
     """
 
     setting: str  # heuristic.name
