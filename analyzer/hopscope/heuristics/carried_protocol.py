@@ -6,15 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import ibis
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from hopscope.config import setting
+from hopscope.heuristics import outbound_pairs
 from hopscope.heuristics.base import Fact, Window
-from hopscope.heuristics.evidence import evidence, join, numbers, outbound
-from hopscope.summaries.schema import KEY
+from hopscope.heuristics.evidence import beside, evidence, numbers, outbound, partners, rows_of
 
 INNER = ("ssl", "ssh", "socks", "rdp", "smb", "ftp")  # what has no business inside a websocket
+_SERVICE = ("sensor", "server", "port")
 
 
 @dataclass(frozen=True)
@@ -58,15 +61,14 @@ class CarriedProtocol:
 
     def weigh(self, window: Window, settings: Settings) -> pa.Table:
         """Evidence per pair; see the class."""
-        heard = window.sets.filter(window.sets.kind == "service", window.sets.proto == "tcp")
-        inside = heard.filter(heard.value.re_search(rf"websocket.*,({'|'.join(INNER)})(,|$)"))
-        carried = inside.group_by("pair").agg(inner=inside.value.max(), inner_n=inside.connections.sum())
-        plain = heard.filter(heard.value.isin(["ssh", "ssl"]))
-        ports = plain.group_by("sensor", "server", "port").agg(kinds=plain.value.nunique())
-        both = plain.semi_join(ports.filter(ports.kinds == 2), ["sensor", "server", "port"])
-        shared = both.group_by("pair").agg(shared_n=both.connections.sum())
-        rows = join(join(outbound(window).select(*KEY), carried), shared)
-        table = rows.filter(rows.inner.notnull() | rows.shared_n.notnull()).to_pyarrow()
+        heard = outbound_pairs.told(window, "service")
+        inside = heard.filter(pc.match_substring_regex(heard["value"], rf"websocket.*,({'|'.join(INNER)})(,|$)"))
+        carried = inside.group_by("pair").aggregate([("value", "max"), ("connections", "sum")])
+        carried = carried.rename_columns(["pair", "inner", "inner_n"])
+        shared = _shared(window, heard)
+        pairs = outbound(window)
+        found = pa.chunked_array([*carried["pair"].chunks, *shared["pair"].chunks], pa.int64()).unique()
+        table = beside(beside(rows_of(pairs.filter(pairs.proto == "tcp"), found), carried), shared)
         within = ~np.isnan(numbers(table, "inner_n"))
         decibans = np.where(within, settings.websocket_db, settings.shared_port_db)
         sessions = np.where(within, numbers(table, "inner_n"), numbers(table, "shared_n"))
@@ -75,13 +77,31 @@ class CarriedProtocol:
             "protocols": table["inner"].fill_null("ssh and ssl"),
             "sessions": pa.array(sessions.astype(np.int64)),
         }
-        return evidence(table, decibans, "recognised by content", FACTS, values, heard)
+        seen_in = window.sets.filter(window.sets.kind == "service")
+        return evidence(table, decibans, "recognised by content", FACTS, values, seen_in)
 
     def sentence(self, facts: Mapping[str, Any]) -> str:
         """What was found in what."""
         if facts["trait"] == "shared port":
             return "one port of this address speaks SSH in some connections and TLS in others, as a multiplexer does"
         return f"{facts['sessions']} connections carry another session inside a websocket ({facts['protocols']})"
+
+
+def _shared(window: Window, heard: pa.Table) -> pa.Table:
+    """Pairs (`pair`, `shared_n`) of TCP services that speak both SSH and TLS, to whichever client."""
+    plain = heard.filter(pc.is_in(heard["value"], value_set=pa.array(["ssh", "ssl"])))
+    ssh = pc.equal(plain["value"], "ssh")
+    if not pc.any(ssh).as_py():
+        return pa.schema([("pair", pa.int64()), ("shared_n", pa.int64())]).empty_table()
+    p = window.pairs.filter(window.pairs.proto == "tcp").select("pair", *_SERVICE)
+    speak_ssh = p.semi_join(ibis.memtable(pa.table({"pair": plain["pair"].filter(ssh)})), "pair")
+    rows = p.semi_join(speak_ssh, _SERVICE).to_pyarrow()  # most services speak one of them alone
+    at = partners(plain, rows, ("pair",))
+    plain = beside(plain.filter(at.is_valid()), rows)
+    kinds = plain.group_by(list(_SERVICE)).aggregate([("value", "count_distinct")])
+    both = kinds.filter(pc.equal(kinds["value_count_distinct"], 2))
+    plain = plain.filter(partners(plain, both, _SERVICE).is_valid())
+    return plain.group_by("pair").aggregate([("connections", "sum")]).rename_columns(["pair", "shared_n"])
 
 
 HEURISTIC = CarriedProtocol()

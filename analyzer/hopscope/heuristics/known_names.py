@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hopscope.config import setting
+from hopscope.heuristics import dns_answers, outbound_pairs
 from hopscope.heuristics.base import Fact, Window
-from hopscope.heuristics.evidence import evidence, join, numbers, outbound, rise
+from hopscope.heuristics.evidence import evidence, numbers, partners, rise
 from hopscope.summaries.schema import KEY
 
 DAY_US = 86_400_000_000
@@ -65,13 +66,16 @@ class KnownNames:
 
     def weigh(self, window: Window, settings: Settings) -> pa.Table:
         """Evidence per pair; see the class."""
-        seen = window.first_seen.filter(window.first_seen.kind == "name")
-        first = seen.group_by(name=seen.value).agg(name_us=seen.first_us.min())
-        answers = window.names.select("sensor", "name", server=window.names.address).distinct()
-        pairs = outbound(window).select(*KEY)
-        led = join(answers, first, ("name",)).mutate(led=True)
-        rows = join(pairs, led, ("sensor", "name", "server")).filter(lambda t: t.led)
-        rows = join(rows, _fitting(window.sets), _SERVICE).to_pyarrow()
+        young = window.end_us - settings.young_days * DAY_US
+        seen = window.first_seen.filter(window.first_seen.kind == "name", window.first_seen.first_us < young)
+        first = seen.group_by(name=seen.value).agg(name_us=seen.first_us.min()).to_pyarrow()
+        fitting = _fitting(window.sets).to_pyarrow()
+        pairs = outbound_pairs.fetch(window)
+        rows = pairs.rows.filter(pa.array(dns_answers.led(window))).select(KEY)
+        at_name, at_fit = partners(rows, first, ("name",)), partners(rows, fitting, _SERVICE)
+        told = pc.or_(at_name.is_valid(), at_fit.is_valid())
+        rows = rows.filter(told).append_column("name_us", first["name_us"].take(at_name.filter(told)))
+        rows = rows.append_column("fits", fitting["fits"].take(at_fit.filter(told)))
         days = (window.end_us - numbers(rows, "name_us")) / DAY_US
         age = rise(days, settings.young_days, settings.old_days)
         fits = pc.fill_null(rows["fits"], False).to_numpy()

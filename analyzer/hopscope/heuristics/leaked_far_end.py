@@ -16,8 +16,7 @@ import pyarrow as pa
 
 from hopscope.config import setting
 from hopscope.heuristics.base import Fact, Window
-from hopscope.heuristics.evidence import evidence, join, numbers, outbound
-from hopscope.summaries.schema import KEY
+from hopscope.heuristics.evidence import beside, evidence, numbers, outbound, rows_of
 
 USES = ("relay", "service")
 
@@ -87,8 +86,9 @@ class LeakedFarEnd:
         far = leaks.group_by("pair").agg(far_ends=leaks.value.collect(), leaked_in=leaks.connections.sum())
         # a pair that shows several traits is told by one of them
         tool = traits.group_by("pair").agg(trait=traits.trait.min(), seen_in=traits.connections.max())
-        rows = join(join(outbound(window).select(*KEY), far), tool)
-        table = rows.filter(rows.leaked_in.notnull() | rows.seen_in.notnull()).to_pyarrow()
+        far, tool = far.to_pyarrow(), tool.to_pyarrow()
+        found = pa.chunked_array([*far["pair"].chunks, *tool["pair"].chunks], pa.int64()).unique()
+        table = beside(beside(rows_of(outbound(window), found), far), tool)
         named = ~np.isnan(numbers(table, "leaked_in"))
         # rows are few: relays that gave themselves away
         known = {_key(t.field, v): t for t in relay_tools() for v in t.values}

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hopscope.heuristics import outbound_pairs
 from hopscope.heuristics.base import Window
 from hopscope.heuristics.segments import Ints, key_ids
 
@@ -25,8 +26,8 @@ SCHEMA = pa.schema([("sensor", _T), ("client", _T), ("community", _I), ("members
 
 def configured(window: Window) -> pa.Array:
     """The numbers of the pairs whose server is none that a host chose to talk to."""
-    s = window.sets.filter(window.sets.kind == "service", window.sets.value.isin(CONFIGURED))
-    return s.select("pair").distinct().to_pyarrow()["pair"].combine_chunks()
+    told = outbound_pairs.told(window, "service")
+    return told["pair"].filter(pc.is_in(told["value"], value_set=pa.array(CONFIGURED))).combine_chunks()
 
 
 def communities(use: pa.Table) -> pa.Table:

@@ -101,7 +101,11 @@ def reduce(name: str, table: ir.Table, bounds: Bounds = BOUNDS, hours: bool = Tr
     if rule.every_hour and not hours:
         return table.drop("hour")
     if by:
+        # a pair's number stands for its columns: grouped by it alone, they are read only where they are asked for
+        told = () if hours or "pair" not in by else schema.PAIR
+        by = tuple(c for c in by if c not in told)
         table = table.aggregate(
+            **{c: table[c].arbitrary() for c in told},
             **{c: total(table[c]) for c in rule.sums},
             **{c: table[c].min() for c in rule.least},
             **{c: table[c].max() for c in rule.most},
