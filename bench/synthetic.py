@@ -9,7 +9,8 @@ DIR/2026-01-05/conn.00:00:00-01:00:00.log, a row in the hour in which its connec
 tells what was planted. What is drawn from which distribution: `site_model/places.py` and `traffic.py`.
 
 With --week it is the small office of docs/tuning.md, all four logs, a directory for each day: DIR/exercise (with
-the red team's report), DIR/week/2026-01-26 to 2026-02-01, and DIR/after, the Monday after it. Who is there, and why: `site_model/week.py`.
+the red team's report), DIR/week/2026-01-26 to 2026-02-01, and DIR/after, the Monday after it. Who is there, and
+why: `site_model/week.py`.
 
 The same arguments always write the same bytes.
 """
