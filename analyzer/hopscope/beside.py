@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from hopscope import allow, comparing, counterfactuals, fusion, labels, neighbourhood
+from hopscope import comparing, counterfactuals, fusion, labels, neighbourhood
+from hopscope.allow import proposing
 from hopscope.comparing import Comparison
 from hopscope.config import FusionSettings
 from hopscope.counterfactuals import Crossing, Without
@@ -63,8 +64,8 @@ def tell(
         together=counterfactuals.together(finding, settings),
         crossings=tuple(crossings),
         nearest=None if run is None else nearest(finding, kept, said, run),
-        allow_toml=allow.toml_for(finding, today),
-        allow_command=allow.command_for(finding),
+        allow_toml=proposing.toml_for(finding, today),
+        allow_command=proposing.command_for(finding),
         lacking=lacking,
     )
 

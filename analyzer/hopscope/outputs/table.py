@@ -53,7 +53,7 @@ def told(count: InputCount, store: Path | None, shown: Sequence[Finding], pcap: 
 
 
 def allowed(lines: Sequence[str]) -> list[Row]:
-    """What the allowlist hid, lowered or can't judge: the lines of `allow.Shown`."""
+    """What the allowlist hid, lowered or can't judge: the lines of `allow.applying.Shown`."""
     return [Row(line, "allowlist" if i == 0 else "", LABELS) for i, line in enumerate(lines)]
 
 

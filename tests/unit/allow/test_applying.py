@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from hopscope import allow, fusion
-from hopscope.allow import entries
+from hopscope import fusion
+from hopscope.allow import applying, entries
 from hopscope.config import FusionSettings
 from hopscope.dossier import severity
 from hopscope.findings import Entity, Evidence, Finding
@@ -39,14 +39,14 @@ CRITICAL = finding(2, piece("proxy_protocol", 45.0), piece("path_gap", 30.0))  #
 LOW = finding(3, piece("path_gap", 35.0))  # -5
 
 
-def applied(lines: str, *findings: Finding, expires: str = '"never"') -> allow.Shown:
+def applied(lines: str, *findings: Finding, expires: str = '"never"') -> applying.Shown:
     text = f'[[allow]]\nid = "x"\nreason = "known"\nauthor = "ada"\nexpires = {expires}\n{lines}\n'
-    return allow.apply(findings, entries.parse(text, Path("allow.toml")), NOW, SETTINGS)
+    return applying.apply(findings, entries.parse(text, Path("allow.toml")), NOW, SETTINGS)
 
 
 def test_without_entries_nothing_changes() -> None:
-    shown = allow.apply([STRONG, LOW], allow.Allowlist(), NOW, SETTINGS)
-    assert shown == allow.Shown((STRONG, LOW), (), (), frozenset())
+    shown = applying.apply([STRONG, LOW], entries.Allowlist(), NOW, SETTINGS)
+    assert shown == applying.Shown((STRONG, LOW), (), (), frozenset())
 
 
 def test_what_an_entry_covers_is_hidden_and_says_by_what() -> None:
@@ -140,7 +140,7 @@ def test_the_first_entry_of_the_file_is_named() -> None:
     text = "".join(
         f'[[allow]]\nid = "{i}"\nreason = "r"\nexpires = "never"\nnetworks = ["203.0.113.0/24"]\n' for i in "ab"
     )
-    shown = allow.apply([STRONG], entries.parse(text, Path("a")), NOW, SETTINGS)
+    shown = applying.apply([STRONG], entries.parse(text, Path("a")), NOW, SETTINGS)
     assert shown.hidden[0].suppression == "allowlist entry a: r"
     assert shown.matched == {"a", "b"}
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from hopscope import allow
 from hopscope.allow import entries, proposing
 from hopscope.allow.matching import judge, subject
 from hopscope.findings import Entity, Finding
@@ -43,7 +42,7 @@ KINDS = {"address and port": "addresses", "names": "names", "only asked for": "a
 @pytest.mark.parametrize("case", CASES)
 def test_what_is_proposed_hides_the_finding(case: str) -> None:
     finding = CASES[case]
-    text = allow.toml_for(finding, TODAY)
+    text = proposing.toml_for(finding, TODAY)
     assert text.isascii()
     [entry] = entries.parse(text, Path("allow.toml")).entries
     assert judge(entry, subject(finding), None).holds
@@ -54,22 +53,24 @@ def test_what_is_proposed_hides_the_finding(case: str) -> None:
 
 def test_many_clients_are_not_listed_and_many_names_neither() -> None:
     crowd = about("service", "203.0.113.9:443/tcp", clients=tuple(f"10.0.0.{i}" for i in range(1, 9)))
-    assert "clients" not in allow.toml_for(dataclasses.replace(crowd, clients_total=8), TODAY)
+    assert "clients" not in proposing.toml_for(dataclasses.replace(crowd, clients_total=8), TODAY)
     names = tuple(f"h{i}.example" for i in range(9))
     edge = about("service", "203.0.113.9:443/tcp", names=names, dns_names=names)
-    assert 'addresses = ["203.0.113.9:443/tcp"]' in allow.toml_for(edge, TODAY)
+    assert 'addresses = ["203.0.113.9:443/tcp"]' in proposing.toml_for(edge, TODAY)
 
 
 def test_without_a_day_the_findings_own_dates_it() -> None:
-    assert "added = 2026-11-21\nexpires = 2027-02-19\n" in allow.toml_for(FINDING)
-    assert "added = 1970-01-01" in allow.toml_for(dataclasses.replace(FINDING, last_seen=""))
+    assert "added = 2026-11-21\nexpires = 2027-02-19\n" in proposing.toml_for(FINDING)
+    assert "added = 1970-01-01" in proposing.toml_for(dataclasses.replace(FINDING, last_seen=""))
 
 
 def test_where_no_entry_could_a_comment_says_so() -> None:
     strange = about("network", "2001:db8:0:1::/64", hop="x", clients=())
-    assert entries.parse(allow.toml_for(dataclasses.replace(strange, clients=("?",)), TODAY), Path("a")).entries != ()
+    assert (
+        entries.parse(proposing.toml_for(dataclasses.replace(strange, clients=("?",)), TODAY), Path("a")).entries != ()
+    )
     nowhere = about("service", "?", hop="?", clients=())
-    assert allow.toml_for(nowhere, TODAY).startswith("# no entry")
+    assert proposing.toml_for(nowhere, TODAY).startswith("# no entry")
 
 
 def test_parts_that_are_asked_for_are_taken_alone() -> None:
@@ -88,7 +89,7 @@ def test_parts_that_are_asked_for_are_taken_alone() -> None:
 
 def test_the_command_is_safe_to_paste() -> None:
     hostile = dataclasses.replace(FINDING, id="hop-1; rm -rf ~")
-    words = shlex.split(allow.command_for(hostile))
+    words = shlex.split(proposing.command_for(hostile))
     assert words[:5] == ["hopscope", "allow", "add", "--from", "hop-1; rm -rf ~"]
 
 
