@@ -39,7 +39,7 @@ EVERYTHING = "all"  # as a destination to keep: whatever it looks like
 _HOURS = 24
 _USED = pa.schema([
     ("sensor", pa.string()), ("client", pa.string()), ("server", pa.string()),
-    ("name", pa.string()),  # null unless a DNS answer led from it to the server
+    ("name", pa.string()), ("led", pa.bool_()),  # a DNS answer led from the name to the server
     ("chosen", pa.bool_()),  # no resolver or time server
     ("hour", pa.int64()), ("orig_bytes", pa.int64()), ("resp_bytes", pa.int64()), ("connections", pa.int64()),
 ])  # fmt: skip
@@ -74,6 +74,7 @@ class Learnt:
 
     def about(self, made: datetime, local_nets: Iterable[str]) -> About:
         """Where it comes from; number and digest are given when it is kept (`versions.save`)."""
+        used = (pc.field("kind") == "address") & (pc.field("clients") > 0)
         return About(
             version=0,
             made=made.isoformat(timespec="seconds").replace("+00:00", "Z"),
@@ -81,7 +82,7 @@ class Learnt:
             last_us=self.last_us,
             days=self.days,
             hosts=self.hosts,
-            destinations=pc.sum(pc.equal(self.tables["places"]["kind"], "address")).as_py() or 0,
+            destinations=len(self.tables["places"].filter(used)),
             sensors=self.sensors,
             local_nets=tuple(local_nets),
             left_out=tuple(f"{left.value} ({left.why})" for left in self.left_out),
@@ -193,20 +194,17 @@ class Learning:
                 self._left_out.setdefault((kind, value), LeftOut(kind, value, "labelled hop"))
 
     def _used(self, paths: list[str]) -> tuple[ir.Table, tuple[LeftOut, ...]]:
-        """The days together without what is left out, and of that what was used at all."""
+        """The days together, marked where they are `out`; and what was left out of those that had been used."""
         used = ibis.duckdb.connect().read_parquet(paths) if paths else ibis.memtable(_USED.empty_table())
-        if not self._left_out:
-            return used, ()
-        out = ibis.memtable(pa.table({
-            "out_kind": [kind for kind, _ in self._left_out], "out": [value for _, value in self._left_out],
-        }))  # fmt: skip
+        out: ir.BooleanValue = ibis.literal(False)
         there: set[tuple[str, str]] = set()
         for kind, column in (("address", "server"), ("name", "name")):
-            of_kind = out.filter(out.out_kind == kind)
-            gone = used.semi_join(of_kind, [used[column] == of_kind.out]).select(column).distinct().to_pyarrow()
+            values = [value for k, value in self._left_out if k == kind]
+            listed = ibis.memtable(pa.table({"value": pa.array(values, pa.string())}))
+            gone = used.semi_join(listed, [used[column] == listed.value]).select(column).distinct().to_pyarrow()
             there |= {(kind, value) for value in gone[column].to_pylist()}
-            used = used.anti_join(of_kind, [used[column] == of_kind.out])
-        return used, tuple(left for key, left in sorted(self._left_out.items()) if key in there)
+            out = out | used[column].isin(listed.value).fill_null(False)
+        return used.mutate(out=out), tuple(left for key, left in sorted(self._left_out.items()) if key in there)
 
 
 def _kind(f: Finding) -> str:
@@ -235,9 +233,7 @@ def _used_of(window: Window, hours: pa.Table) -> pa.Table:
     pairs = outbound(window).select(*KEY).to_pyarrow()
     led = pc.is_in(pairs["pair"], value_set=confirmed(window))
     pairs = pairs.append_column("chosen", pc.invert(pc.is_in(pairs["pair"], value_set=configured(window))))
-    pairs = pairs.set_column(
-        pairs.column_names.index("name"), "name", pc.if_else(led, pairs["name"], pa.scalar(None, pa.string()))
-    )
+    pairs = pairs.append_column("led", led)
     at = pc.index_in(hours["pair"], value_set=pairs["pair"].combine_chunks())
     hours, of = hours.filter(at.is_valid()), pairs.take(at.drop_null())
     columns = {name: hours[name] if name in hours.column_names else of[name] for name in _USED.names}
@@ -245,21 +241,22 @@ def _used_of(window: Window, hours: pa.Table) -> pa.Table:
 
 
 def _tables(used: ir.Table) -> dict[str, pa.Table]:
-    """Tables of `model.TABLES`, in order, of the days together."""
+    """Tables of `model.TABLES`, in order, of the days together; of what is `out` only that it was there."""
     day = used.mutate(day=used.hour // _HOURS)
-    kinds = (("address", "server", day), ("name", "name", day.filter(day.name.notnull())))
+    kinds = (("address", "server", day), ("name", "name", day.filter(day.led)))
     places = [t.mutate(kind=ibis.literal(kind), value=t[column]) for kind, column, t in kinds]
-    place = ibis.union(*(t.select(*_PLACE, "client", "day", "hour") for t in places))
-    host = used.group_by(used.sensor, used.hour, host=used.client)
-    mine = used.filter(used.chosen)
-    use = mine.select(*_HOST, place=ibis.coalesce(mine.name, mine.server)).distinct()
+    place = ibis.union(*(t.select(*_PLACE, "client", "day", "hour", "out") for t in places))
+    kept = used.filter(~used.out)
+    host = kept.group_by(kept.sensor, kept.hour, host=kept.client)
+    mine = kept.filter(kept.chosen)
+    use = mine.select(*_HOST, place=mine.led.ifelse(mine.name, mine.server)).distinct()
     shared = use.group_by("sensor", "place").aggregate(n=use.client.nunique()).filter(ibis._.n > 1)
     members = communities(_sorted(use.semi_join(shared, ["sensor", "place"]).to_pyarrow()))
     belongs = use.join(ibis.memtable(members), _HOST)
     made = {
-        "host_hours": host.aggregate(**{c: used[c].sum() for c in ("orig_bytes", "resp_bytes", "connections")}),
+        "host_hours": host.aggregate(**{c: kept[c].sum() for c in ("orig_bytes", "resp_bytes", "connections")}),
         "places": place.group_by(*_PLACE).aggregate(
-            clients=place.client.nunique(), days=place.day.nunique(),
+            clients=place.client.nunique(where=~place.out), days=place.day.nunique(where=~place.out),
             first_us=place.hour.min() * HOUR_US, last_us=(place.hour.max() + 1) * HOUR_US - 1,
         ),
         "habits": belongs.group_by(*_HABIT).aggregate(

@@ -15,9 +15,9 @@ TABLES: dict[str, pa.Schema] = {
     # destinations: kind address, or name where a DNS answer led from it to an address that was used
     "places": pa.schema([
         ("sensor", _T), ("kind", _T), ("value", _T),
-        ("clients", _I),  # hosts of ours that used it
-        ("days", _I),  # days (UTC) on which it was used
-        ("first_us", _I), ("last_us", _I),
+        ("clients", _I),  # hosts of ours that used it; 0: it was there, and left out
+        ("days", _I),  # days (UTC) on which it was used; 0 where it was left out
+        ("first_us", _I), ("last_us", _I),  # of its hours
     ]),
     # which hosts belong together by what they share, see `heuristics.peers`
     "communities": pa.schema([("sensor", _T), ("client", _T), ("community", _I), ("members", _I)]),

@@ -58,8 +58,9 @@ FACTS = (
     Fact("places", "destinations", "destinations of the host"),
     Fact("fingerprint", "", "a JA4 or user agent that only this host has, and only here; null when none"),
     Fact("new_days", "days", "history that doesn't know the destination; null when it does or is too short"),
-    Fact("learnt_users", "clients", "hosts of ours that used it in the baseline's days; null without a baseline"),
+    Fact("learnt_users", "clients", "hosts of ours that used it in the baseline's days; null: none, or left out"),
     Fact("learnt_peers", "", "the host's community is the learnt one; null when it has none"),
+    Fact("left_out", "", "the baseline left it out, since it looked like a hop or was labelled so; null when not"),
     Fact("baseline", "", "version of the learnt baseline; null when none was asked"),
 )
 
@@ -85,7 +86,8 @@ class Community:
       more the longer the history, up to `full_days`. Without history 0.
 
     A learnt baseline adds what its days tell: its users count for `few`, a host that it knows has the community that
-    it learnt, of whose members none used the place in those days either, and they are history that may know it.
+    it learnt, of whose members none used the place in those days either, and they are history that may know it. Of a
+    destination that was left out of the baseline its days tell nothing but that it isn't new.
 
     Weights: MEASURED, shares of ordinary destinations and of hops with the trait: used by one host alone
     75 % of 912 on real logs of 4 hosts (24 h) and of 1 (2 h), 77 to 99 % on others; 15 % of 3,600 in lab
@@ -138,6 +140,7 @@ class Community:
             "new_days": pc.round(table["new_days"], 1),
             "learnt_users": table["learnt_users"],
             "learnt_peers": table["learnt_peers"],
+            "left_out": table["left_out"],
             "baseline": version(window.baseline, len(table)),
         }
         threshold = f"community.high_share = {settings.high_share:g}"
@@ -147,7 +150,8 @@ class Community:
         """What sets the destination apart."""
         said = []
         if facts["peers"] is not None:
-            before = f", nor did in the days of baseline {facts['baseline']}" if facts.get("learnt_peers") else ""
+            asked = facts.get("learnt_peers") and not facts.get("left_out")
+            before = f", nor did in the days of baseline {facts['baseline']}" if asked else ""
             said.append(f"none of the host's {facts['peers']} peers goes there{before}")
         if facts["share"] >= 0.01:
             said.append(f"{facts['share']:.0%} of the host's connections to {facts['places']} destinations go there")
@@ -156,6 +160,8 @@ class Community:
         if facts["new_days"] is not None:
             told = f", those of baseline {facts['baseline']} among them," if facts.get("baseline") is not None else ""
             said.append(f"{facts['new_days']:.0f} days of history{told} don't know it")
+        if facts.get("left_out"):
+            said.append(f"baseline {facts['baseline']} left it out, since it looked like a hop or was labelled so")
         return "; ".join(said)
 
 
@@ -164,7 +170,7 @@ def _placed(window: Window) -> pa.Table:
 
     And with `here`, the host's connections to the place, `total`, its connections, `places`, how many it uses, and
     `users`, how many hosts of ours use the place or the address, whichever are more. `learnt_users` is that of the
-    baseline's days, null without a baseline.
+    baseline's days, null without a baseline and where it left the destination out (`left_out`).
     """
     pairs = outbound(window).select(*KEY, "connections").to_pyarrow()
     pairs = pairs.filter(pc.invert(pc.is_in(pairs["pair"], value_set=configured(window))))
@@ -181,8 +187,11 @@ def _placed(window: Window) -> pa.Table:
     }.items():
         pairs = pairs.append_column(name, pa.array(values))
     if window.baseline is None:
-        return pairs.append_column("learnt_users", pa.nulls(len(pairs), pa.int64()))
-    return pairs.append_column("learnt_users", pa.array(learnt.users(window.baseline, pairs, led)))
+        pairs = pairs.append_column("learnt_users", pa.nulls(len(pairs), pa.int64()))
+        return pairs.append_column("left_out", pa.nulls(len(pairs), pa.bool_()))
+    used = learnt.used(window.baseline, pairs, led)
+    pairs = pairs.append_column("learnt_users", pa.array(used.clients, mask=used.left_out))
+    return pairs.append_column("left_out", pa.array(used.left_out, mask=~used.left_out))
 
 
 def _used(pairs: pa.Table) -> pa.Table:
@@ -276,8 +285,7 @@ def _new(window: Window, rows: pa.Table, settings: Settings) -> pa.Table:
         values = old["value"].filter(pc.equal(old["kind"], kind)).combine_chunks()
         known |= pc.is_in(rows[column], value_set=values).to_numpy()
         if window.baseline is not None:
-            users, first_us = learnt.places(window.baseline, kind, rows, column)
-            known |= (users > 0) & (first_us < window.start_us)
+            known |= learnt.known_since(window.baseline, kind, rows, column) < window.start_us
     return rows.append_column("new_days", pa.array(days, mask=known | (days < settings.baseline_days)))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -10,29 +12,43 @@ from hopscope.baselines.model import Baseline
 from hopscope.heuristics.evidence import beside
 from hopscope.heuristics.segments import Flags, Ints
 
+NEVER = np.iinfo(np.int64).max
 
-def places(baseline: Baseline, kind: str, rows: pa.Table, column: str) -> tuple[Ints, Ints]:
-    """Of the place in `column` of each row: how many of our hosts used it (0: unknown), and when first (µs)."""
+
+class Used(NamedTuple):
+    """Of the destination of each row: how many of our hosts used it (0: none, or left out), and whether left out."""
+
+    clients: Ints
+    left_out: Flags
+
+
+def used(baseline: Baseline, pairs: pa.Table, led: Flags) -> Used:
+    """Who used each pair's address, or its name where DNS led there, whichever are more."""
+    clients, left_out = np.zeros(len(pairs), np.int64), np.zeros(len(pairs), bool)
+    for kind, column, counts in (("address", "server", np.ones(len(pairs), bool)), ("name", "name", led)):
+        found = _places(baseline, kind, pairs, column)
+        here = _numbers(found["clients"], -1)
+        clients, left_out = np.maximum(clients, np.where(counts, here, 0)), left_out | (counts & (here == 0))
+    return Used(np.where(left_out, 0, clients), left_out)
+
+
+def known_since(baseline: Baseline, kind: str, rows: pa.Table, column: str) -> Ints:
+    """When the place in `column` of each row was first used (µs), NEVER where it wasn't; also what was left out."""
+    return _numbers(_places(baseline, kind, rows, column)["first_us"], NEVER)
+
+
+def _places(baseline: Baseline, kind: str, rows: pa.Table, column: str) -> pa.Table:
     every = baseline.places
     asked = pc.is_in(every["value"], value_set=pc.unique(rows[column]))
-    mine = every.filter(pc.and_(pc.equal(every["kind"], kind), asked)).select(
-        ["sensor", "value", "clients", "first_us"]
-    )
-    told = beside(rows.select(["sensor", column]), mine.rename_columns(["sensor", column, "clients", "first_us"]),
-                  ("sensor", column))  # fmt: skip
-    return _counts(told["clients"]), _counts(told["first_us"])
-
-
-def users(baseline: Baseline, pairs: pa.Table, led: Flags) -> Ints:
-    """How many of our hosts used each pair's address, or its name where DNS led there, whichever are more."""
-    by_address, by_name = (places(baseline, *of)[0] for of in (("address", pairs, "server"), ("name", pairs, "name")))
-    return np.maximum(by_address, np.where(led, by_name, 0))
+    mine = every.filter(pc.and_(pc.equal(every["kind"], kind), asked))
+    mine = mine.select(["sensor", "value", "clients", "first_us"]).rename_columns({"value": column})
+    return beside(rows.select(["sensor", column]), mine, ("sensor", column))
 
 
 def hosts(baseline: Baseline, rows: pa.Table) -> Ints:
     """How many hosts were learnt on the sensor of each row."""
     each = baseline.host_hours.group_by("sensor").aggregate([("host", "count_distinct")])
-    return _counts(beside(rows.select(["sensor"]), each, ("sensor",))["host_count_distinct"])
+    return _numbers(beside(rows.select(["sensor"]), each, ("sensor",))["host_count_distinct"], 0)
 
 
 def alone(baseline: Baseline, rows: pa.Table) -> Flags:
@@ -49,5 +65,5 @@ def version(baseline: Baseline | None, rows: int) -> pa.Array:
     return pa.array([None if baseline is None else baseline.about.version] * rows, pa.int64())
 
 
-def _counts(column: pa.ChunkedArray) -> Ints:
-    return np.asarray(pc.fill_null(column, 0).to_numpy(), np.int64)
+def _numbers(column: pa.ChunkedArray, unknown: int) -> Ints:
+    return np.asarray(pc.fill_null(column, unknown).to_numpy(), np.int64)

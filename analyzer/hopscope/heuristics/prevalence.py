@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 from hopscope.config import setting
 from hopscope.heuristics.base import Fact, Window
 from hopscope.heuristics.evidence import confirmed, evidence, outbound
-from hopscope.heuristics.learnt import hosts, users, version
-from hopscope.heuristics.segments import Flags, Floats, Ints, differing, key_ids
+from hopscope.heuristics.learnt import hosts, used, version
+from hopscope.heuristics.segments import Floats, Ints, differing, key_ids
 from hopscope.summaries.schema import KEY
 
 
@@ -33,7 +33,7 @@ class Settings:
 FACTS = (
     Fact("clients", "clients", "hosts of ours that went there (to the address, or to the name where DNS confirms it)"),
     Fact("hosts", "clients", "hosts of ours that talk to the internet in this window"),
-    Fact("learnt_clients", "clients", "hosts of ours that went there in the baseline's days; null without a baseline"),
+    Fact("learnt_clients", "clients", "hosts of ours that went there in the baseline's days; null: none, or left out"),
     Fact("learnt_hosts", "clients", "hosts of ours that talked to the internet in those days; null without one"),
     Fact("baseline", "", "version of the learnt baseline; null when none was asked"),
 )
@@ -75,24 +75,20 @@ class Prevalence:
         clients[led] = np.maximum(clients[led], differing(key_ids(rows.filter(led), ("sensor", "name")), client[led]))
         total = differing(key_ids(rows, ("sensor",)), client)
         against = _against(clients, total, settings)
-        learnt = _learnt(window, rows, led)
-        if learnt is not None:
-            against = np.maximum(against, _against(*learnt, settings))
-        unknown = pa.nulls(len(rows), pa.int64())
+        values: dict[str, Any] = {"clients": clients, "hosts": total}
+        values |= dict.fromkeys(("learnt_clients", "learnt_hosts"), pa.nulls(len(rows), pa.int64()))
+        if window.baseline is not None:
+            learnt, of = used(window.baseline, rows, led), hosts(window.baseline, rows)
+            against = np.maximum(against, _against(learnt.clients, of, settings))
+            values |= {"learnt_clients": pa.array(learnt.clients, mask=learnt.left_out), "learnt_hosts": of}
+        values["baseline"] = version(window.baseline, len(rows))
         decibans = -np.minimum(against, settings.most_db)
-        values = {
-            "clients": clients,
-            "hosts": total,
-            "learnt_clients": unknown if learnt is None else learnt[0],
-            "learnt_hosts": unknown if learnt is None else learnt[1],
-            "baseline": version(window.baseline, len(rows)),
-        }
         return evidence(rows, decibans, f"prevalence.few = {settings.few} clients", FACTS, values)
 
     def sentence(self, facts: Mapping[str, Any]) -> str:
         """The share in words."""
         said = f"{facts['clients']} of our {facts['hosts']} active hosts go there"
-        if facts.get("baseline") is None:
+        if facts.get("learnt_clients") is None:
             return said
         days = f"the days of baseline {facts['baseline']}"
         return f"{said}; in {days} {facts['learnt_clients']} of {facts['learnt_hosts']} did"
@@ -105,13 +101,6 @@ def _against(clients: Ints, hosts: Ints, settings: Settings) -> Floats:
     common = np.clip((share - settings.share_floor) / (1 - settings.share_floor), 0.0, 1.0)
     against: Floats = settings.step_db * doublings + settings.share_db * common * (clients > settings.few)
     return against
-
-
-def _learnt(window: Window, rows: pa.Table, led: Flags) -> tuple[Ints, Ints] | None:
-    """For each row the clients and the hosts of the baseline's days; None without a baseline."""
-    if window.baseline is None:
-        return None
-    return users(window.baseline, rows, led), hosts(window.baseline, rows)
 
 
 HEURISTIC = Prevalence()

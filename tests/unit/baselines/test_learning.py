@@ -87,7 +87,7 @@ def labelled(verdict: Verdict) -> Label:
 def addresses(learnt: Learnt) -> dict[str, tuple[int, int]]:
     """Clients and days of each address."""
     places = learnt.tables["places"].to_pylist()
-    return {r["value"]: (r["clients"], r["days"]) for r in places if r["kind"] == "address"}
+    return {r["value"]: (r["clients"], r["days"]) for r in places if r["kind"] == "address" and r["clients"]}
 
 
 @pytest.mark.usefixtures("unjudged")
@@ -189,6 +189,8 @@ class TestWhatIsLeftOut:
         learnt = learn(tmp_path, BOTH)
         assert addresses(learnt) == {SHOP: (1, 2)}
         assert {r["connections"] for r in learnt.tables["host_hours"].to_pylist()} == {1}
+        [left] = [r for r in learnt.tables["places"].to_pylist() if r["value"] == HOP]
+        assert (left["clients"], left["days"], left["first_us"]) == (0, 0, T)  # so that it doesn't count as new
         assert [(left.kind, left.value, left.why) for left in learnt.left_out] == [("address", HOP, "medium, +3.2 dB")]
 
     @pytest.mark.parametrize(("severity", "left"), [("low", False), ("medium", True), ("critical", True)])
@@ -225,8 +227,16 @@ class TestWhatIsLeftOut:
         asked = {CLIENTS[0]: "rented.example", CLIENTS[1]: "shop.example"}
         rows = [connection(T, client, SHOP, sni=name) for client, name in asked.items()]
         learnt = learn(tmp_path, [batch(rows, [answer(T, name, SHOP, client) for client, name in asked.items()])])
-        assert [r["value"] for r in learnt.tables["places"].to_pylist()] == [SHOP, "shop.example"]
+        clients = {r["value"]: r["clients"] for r in learnt.tables["places"].to_pylist()}
+        assert clients == {SHOP: 1, "shop.example": 1, "rented.example": 0}
         assert [r["host"] for r in learnt.tables["host_hours"].to_pylist()] == [CLIENTS[1]]
+
+    def test_a_name_that_only_the_client_said(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        looks(monkeypatch, suspect(entity=Entity("name", "rented.example"), hop=HOP))
+        rows = [connection(T, server=HOP, sni="rented.example"), connection(T)]
+        learnt = learn(tmp_path, [batch(rows)])
+        assert addresses(learnt) == {SHOP: (1, 1)}
+        assert [left.value for left in learnt.left_out] == ["rented.example"]
 
     def test_a_network_is_left_out_address_by_address(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         looks(monkeypatch, suspect(entity=Entity("network", "2001:db8::/64"), hop="2001:db8::1"))

@@ -222,12 +222,26 @@ def test_learnt_days_are_history(learnt: dict[str, Any], own: float, weight: flo
         ({"kind": "name", "value": SERVER}, True),
         ({"sensor": "other"}, True),
         ({"first_us": START}, True),  # first used in the window itself
+        ({"clients": 0}, False),  # it was there, though it was left out
     ],
 )
 def test_what_was_learnt_is_not_new(place: dict[str, Any], new: bool) -> None:
     named = [{"name": "www.example.com"}]
     rows = weigh(named, names=[{}], baseline=make_baseline(places=[place]), start_us=START)
     assert (SERVER in rows) is new
+
+
+@pytest.mark.parametrize("kind", ["address", "name"])
+def test_what_was_left_out_is_as_if_nothing_had_been_learnt_of_it(kind: str) -> None:
+    value = SERVER if kind == "address" else "www.example.com"
+    baseline = make_baseline(communities=GROUP, places=[{"kind": kind, "value": value, "clients": 0}])
+    pairs = [*shared([CLIENT, *PEERS]), {"name": "www.example.com"}]
+    row = weigh(pairs, names=[{}], baseline=baseline)[SERVER]
+    assert row["decibans"] == weigh(pairs, names=[{}])[SERVER]["decibans"]
+    assert (row["learnt_users"], row["left_out"]) == (None, True)
+    said = HEURISTIC.sentence(row)
+    assert "nor did" not in said
+    assert "baseline 3 left it out, since it looked like a hop or was labelled so" in said
 
 
 def test_another_sensors_baseline_makes_nothing_new() -> None:

@@ -89,3 +89,12 @@ def test_what_is_common_today_stays_common_though_it_was_not_learnt() -> None:
     baseline = make_baseline(places=[{"clients": 1}])
     told = HEURISTIC.weigh(make_window(pairs=pairs, baseline=baseline), HEURISTIC.defaults).to_pylist()
     assert {r["decibans"] for r in told if r["server"] == SERVER} == {against(pairs)[SERVER]}
+
+
+def test_what_was_left_out_is_as_if_nothing_had_been_learnt_of_it() -> None:
+    pairs = [*visits(8), *others(30)]
+    baseline = make_baseline(places=[{"clients": 0}])
+    table = HEURISTIC.weigh(make_window(pairs=pairs, baseline=baseline), HEURISTIC.defaults)
+    [row] = [r for r in table.to_pylist() if r["server"] == SERVER and r["client"] == "10.0.0.0"]
+    assert row["decibans"] == against(pairs)[SERVER]
+    assert HEURISTIC.sentence(row) == "8 of our 30 active hosts go there"
