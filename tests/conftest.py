@@ -1,10 +1,23 @@
-"""Shared fixtures: the project's own captures, and the development captures where they are present."""
+"""Shared fixtures: the project's own captures, and the development captures where they are present.
+
+Tests have a home of their own: settings, allowlist, labels and baselines of whoever runs them change nothing.
+"""
 
 from __future__ import annotations
 
+import atexit
+import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
+
+os.environ.setdefault("XDG_CACHE_HOME", str(Path.home() / ".cache"))  # compiled code is worth keeping
+for name in [n for n in os.environ if n.startswith("HOPSCOPE_") or n in ("XDG_CONFIG_HOME", "XDG_STATE_HOME")]:
+    del os.environ[name]
+os.environ["HOME"] = tempfile.mkdtemp(prefix="hopscope-home-")
+atexit.register(shutil.rmtree, os.environ["HOME"], ignore_errors=True)
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"

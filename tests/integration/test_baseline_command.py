@@ -21,7 +21,6 @@ HOP = "192.0.2.102"
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A user's home of its own; what is compiled stays where it is kept."""
-    monkeypatch.setenv("XDG_CACHE_HOME", os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache"))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     for name in ("XDG_STATE_HOME", "XDG_CONFIG_HOME", "HOPSCOPE_CONFIG"):
         monkeypatch.delenv(name, raising=False)
@@ -43,7 +42,6 @@ def once(tmp_path_factory: pytest.TempPathFactory, pcaps: Path) -> Iterator[tupl
     """The baselines directory after one `learn`, and what it printed."""
     with pytest.MonkeyPatch.context() as patch, pytest.MonkeyPatch.context() as output:
         home = tmp_path_factory.mktemp("learnt")
-        patch.setenv("XDG_CACHE_HOME", os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache"))
         patch.setenv("HOME", str(home))
         patch.delenv("XDG_STATE_HOME", raising=False)
         said = home / "said"

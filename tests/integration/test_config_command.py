@@ -18,7 +18,6 @@ from hopscope.configuring.catalogue import catalogue
 @pytest.fixture(autouse=True)
 def usual(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where this test's user has the file of settings."""
-    monkeypatch.setenv("XDG_CACHE_HOME", os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache"))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     for name in [n for n in os.environ if n.startswith("HOPSCOPE_")] + ["XDG_STATE_HOME", "XDG_CONFIG_HOME"]:
         monkeypatch.delenv(name, raising=False)

@@ -30,7 +30,6 @@ def kept() -> Path:
 
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A user's home with the kept hunt; gives where its findings are."""
-    monkeypatch.setenv("XDG_CACHE_HOME", os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache"))
     source = kept()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     for variable in ("XDG_STATE_HOME", "XDG_CONFIG_HOME", "HOPSCOPE_CONFIG"):

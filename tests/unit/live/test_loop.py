@@ -17,6 +17,7 @@ from hopscope import config, hunting
 from hopscope.findings import Finding
 from hopscope.live.loop import Loop
 from hopscope.records import TIME, Batch, InputCount
+from support.baselines import make_baseline
 
 TICK = 10.0
 
@@ -156,3 +157,15 @@ def test_other_settings_hold_from_the_next_tick_without_new_records(pieces: list
     assert (at, list(last.found)) == (pytest.approx(6 * TICK, abs=1.1), [])
     later = [t for t in asked if t > at]
     assert later[0] - at == pytest.approx(20.0, abs=1.1)  # ticks come when the new settings say
+
+
+def test_a_baseline_judges_each_tick_and_what_speaks_against_it_is_told_once(pieces: list[Batch]) -> None:
+    hosts = [{"sensor": "pcap", "host": f"10.0.0.{i}"} for i in range(11, 16)]
+    old = {"sensors": ("pcap",), "first_us": 0, "last_us": 1, "local_nets": config.load().network.local_nets}
+    clock, count = Clock(), InputCount()
+    loop = Loop(Fed(pieces, clock, TICK), config.load(), count, clock, baseline=make_baseline(old, host_hours=hosts))
+    ticks = list(loop.run(lambda: clock.now > 3 * TICK))
+    told = {f.versions["baseline"] for tick in ticks for f in tick.found}
+    assert told == {"3 of 2023-11-14, 7 days"}
+    [line] = [p for p in count.problems or [] if "baseline" in p]
+    assert "days older than these records" in line

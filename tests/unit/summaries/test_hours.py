@@ -107,6 +107,26 @@ class TestExpiry:
         assert kept == {"198.51.100.3", "198.51.100.4", "198.51.100.5"}
         assert summaries.counts.forgotten == 2
 
+    def test_what_pairs_exchanged_hour_by_hour(self):
+        volumes = {"seg_orig_bytes": 100, "seg_resp_bytes": 7}
+        times = {"A": T, "B": T + 1, "C": T + HOUR, "D": T + 30 * HOUR}
+        summaries = Summaries(config())
+        for uid, at in times.items():
+            add(summaries, connection(uid, at, **volumes))
+        pairs = summaries.pair_hours().to_pylist()
+        first = T // HOUR
+        assert {(r["hour"] - first, r["connections"], r["orig_bytes"], r["resp_bytes"]) for r in pairs} == {
+            (30, 1, 100, 7)
+        }  # the others are no longer held
+        whole = Summaries(config(hours=48))
+        for uid, at in times.items():
+            add(whole, connection(uid, at, **volumes))
+        hours = {(r["hour"] - first, r["connections"], r["orig_bytes"]) for r in whole.pair_hours().to_pylist()}
+        assert hours == {(0, 2, 200), (1, 1, 100), (30, 1, 100)}
+        assert {r["pair"] for r in whole.pair_hours().to_pylist()} == set(
+            whole.window().pairs.pair.to_pyarrow().to_pylist()
+        )
+
     def test_what_hosts_exchanged_stays_for_a_week(self):
         summaries = Summaries(config(hours=2))
         volumes = {"orig_bytes": 100, "seg_orig_bytes": 100, "resp_bytes": 7, "seg_resp_bytes": 7}
