@@ -55,12 +55,14 @@ def shown(baseline: Baseline) -> Iterator[Row]:
     yield Row(f"hopscope {about.hopscope}, {about.made}", "learnt by", LABELS, indent=2)
     hours = len(baseline.host_hours)
     yield Row(f"{about.hosts:,}, in {words.plural(hours, 'hour')} with traffic", "hosts", LABELS, indent=2)
-    names = len(baseline.places) - about.destinations
-    yield Row(f"{about.destinations:,} addresses, {names:,} names", "destinations", LABELS, indent=2)
+    used = baseline.places.filter(pc.greater(baseline.places["clients"], 0))
+    names = pc.sum(pc.equal(used["kind"], "name")).as_py() or 0
+    both = f"{len(used) - names:,} by address, {names:,} by name"
+    yield Row(both, "destinations", LABELS, indent=2)
     yield Row()
     yield from _communities(baseline.communities)
     yield Row()
-    yield from _most_used(baseline.places)
+    yield from _most_used(used)
     yield Row()
     if about.left_out:
         yield from _left_out(about, len(about.left_out))
