@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hopscope.config import setting
+from hopscope.heuristics import outbound_pairs
 from hopscope.heuristics.base import Fact, Window
-from hopscope.heuristics.evidence import evidence, numbers, outbound, rise, void_for_all
+from hopscope.heuristics.evidence import evidence, numbers, rise, void_for_all
 from hopscope.heuristics.learnt import version
 from hopscope.heuristics.segments import Floats, Ints, key_ids, median_mad_of
 from hopscope.summaries.schema import KEY
@@ -20,6 +21,8 @@ from hopscope.summaries.schema import KEY
 SPANS = {"3 hours": 3, "a day": 24, "a week": 168}  # what a host's own past is taken over, in hours
 LEARNT = "the days of baseline {}"
 SPAN_FACTS = dict(zip(("median_3h", "median_day", "median_week", "median_learnt"), (*SPANS, LEARNT), strict=True))
+_HOST = ("sensor", "client")
+_PLACE = (*_HOST, "server")
 HOUR_US = 3_600_000_000
 CONSISTENT = 1.4826  # a median absolute deviation times this is a standard deviation, where values are normal
 
@@ -89,10 +92,12 @@ class ByteRatio:
         """Evidence per pair; see the class."""
         if window.vantage.one_sided:
             return void_for_all("only one direction of each connection is seen", FACTS)
-        pairs = outbound(window).filter(lambda t: t.orig_bytes + t.resp_bytes > 0)
-        rows = pairs.select(*KEY, up=pairs.orig_bytes, down=pairs.resp_bytes).to_pyarrow()
+        pairs = outbound_pairs.fetch(window)
+        some = np.flatnonzero(numbers(pairs.rows, "orig_bytes") + numbers(pairs.rows, "resp_bytes") > 0)
+        rows = pairs.rows.select([*KEY, "orig_bytes", "resp_bytes"]).take(pa.array(some))
+        rows = rows.rename_columns([*KEY, "up", "down"])
         ratio = _ratio(numbers(rows, "up"), numbers(rows, "down"))
-        median, deviation, peers = _habit(rows, ratio)
+        median, deviation, peers = _habit(pairs.ids(*_PLACE)[some], pairs.ids(*_HOST)[some], ratio)
         spread = np.maximum(deviation, settings.min_deviation)
         fed = (ratio >= settings.floor) & (numbers(rows, "up") >= settings.min_bytes)
         past = _past(window, rows, settings) | _learnt(window, rows, settings)
@@ -134,12 +139,13 @@ def _ratio(up: Floats, down: Floats) -> Floats:
     return (up - down) / (up + down)
 
 
-def _habit(rows: pa.Table, ratio: Floats) -> tuple[Floats, Floats, Ints]:
-    """Per row median and deviation of the ratios of the host's destinations, and how many these are."""
-    at = key_ids(rows, ("sensor", "client", "server"))
-    place, first = np.unique(at, return_index=True)
-    mean = np.bincount(at, ratio, len(place)) / np.bincount(at, minlength=len(place))
-    host = key_ids(rows, ("sensor", "client"))
+def _habit(place: Ints, host: Ints, ratio: Floats) -> tuple[Floats, Floats, Ints]:
+    """Per row median and deviation of the ratios of the host's destinations, and how many these are.
+
+    `place` numbers the host and destination of each row, `host` the host.
+    """
+    _, first, at = np.unique(place, return_index=True, return_inverse=True)
+    mean = np.bincount(at, ratio, len(first)) / np.bincount(at, minlength=len(first))
     hosts = int(host.max(initial=-1)) + 1
     middle, deviation = _robust(mean, host[first], hosts, 0)
     return middle[host], deviation[host], np.bincount(host[first], minlength=hosts)[host]
@@ -179,8 +185,7 @@ def _learnt(window: Window, rows: pa.Table, settings: Settings) -> dict[str, tup
 
 def _hourly(hours: pa.Table, rows: pa.Table) -> tuple[Floats, Ints, Ints, int]:
     """The ratio of each hour of a host, the number of the host of each hour and of each row, and how many there are."""
-    keys = ("sensor", "client")
-    host = key_ids(pa.concat_tables([t.select(keys) for t in (hours, rows)]), keys)
+    host = key_ids(pa.concat_tables([t.select(_HOST) for t in (hours, rows)]), _HOST)
     ratio = _ratio(numbers(hours, "orig_bytes"), numbers(hours, "resp_bytes"))
     return ratio, host[: len(hours)], host[len(hours) :], int(host.max(initial=-1)) + 1
 

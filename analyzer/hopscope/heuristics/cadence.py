@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from hopscope.config import setting
 from hopscope.heuristics.base import Fact, Window
 from hopscope.heuristics.call_starts import SCOPES, Starts, gather
 from hopscope.heuristics.evidence import WITNESSES, evidence, lists_of, rise
-from hopscope.heuristics.regularity import Rhythm, Stretches, best, collapse, measure, stretches
+from hopscope.heuristics.regularity import Calls, Rhythm, Stretches, best, collapse, measure, stretches
 from hopscope.heuristics.segments import Flags, Floats, Ints, distinct, group_ids, offsets_of, spans
 
 HOUR_US = 3_600_000_000
@@ -118,11 +118,22 @@ class Cadence:
         """Evidence per scope; see the class."""
         starts = gather(window)
         counts = starts.counts(settings.min_intervals)
-        scopes = [judged for scope in SCOPES for judged in _judge_twice(window, starts, counts, scope, settings)]
+        judged: dict[str, list[tuple[pa.Table, Floats]]] = {scope: [] for scope in SCOPES}
+        rows = {scope: _rows(starts, counts[scope], scope) for scope in SCOPES}
+        # groups of many starts that show no rhythm are judged again with longer bursts
+        for quantile in (BURSTS, LONG_BURSTS):
+            found = {scope: _find(starts, some, scope, settings, quantile) for scope, some in rows.items()}
+            open_us = starts.open_us(window, np.concatenate([f.likely() for f in found.values()]))
+            for scope, one in found.items():
+                table, decibans, regular = _judge(starts, one, open_us, settings)
+                judged[scope].append((table, decibans))
+                again = ~regular & (np.diff(one.offsets) >= settings.long_high_calls)
+                rows[scope] = one.rows[np.repeat(again, np.diff(one.offsets))]
         threshold = f"cadence.max_spread = {settings.max_spread:g} (MAD / median)"
         tables = [
-            evidence(rows, decibans, threshold, FACTS, {f.name: rows[f.name] for f in FACTS})
-            for rows, decibans in scopes
+            evidence(table, decibans, threshold, FACTS, {f.name: table[f.name] for f in FACTS})
+            for of_scope in judged.values()
+            for table, decibans in of_scope
         ]
         return pa.concat_tables(tables)
 
@@ -178,26 +189,32 @@ def lasting(s: Stretches, regular: Floats, starts_us: Ints, groups: int, setting
     return long * rise(calls.astype(np.float64), settings.long_low_calls, settings.long_high_calls), hours
 
 
-def _judge_twice(
-    window: Window, starts: Starts, counting: Mapping[str, Flags], scope: str, settings: Settings
-) -> Iterator[tuple[pa.Table, Floats]]:
-    """The evidence of one scope; groups of many starts that show no rhythm are judged again with longer bursts."""
-    rows = np.flatnonzero(counting[scope][starts.pair])
-    rows = starts.ordered(rows, starts.group(scope, rows))
-    table, decibans, regular = _judge(window, starts, rows, scope, settings, BURSTS)
-    yield table, decibans
-    counts = np.diff(offsets_of(starts.group(scope, rows)))
-    again = ~regular & (counts >= settings.long_high_calls)
-    if again.any():
-        rows = rows[np.repeat(again, counts)]
-        table, decibans, _ = _judge(window, starts, rows, scope, settings, LONG_BURSTS)
-        yield table, decibans
+@dataclass(frozen=True)
+class _Found:
+    """The starts of one scope's groups, in order, the calls that they make and the stretches of these."""
+
+    scope: str
+    rows: Ints
+    offsets: Ints
+    calls: Calls
+    stretches: Stretches
+
+    def likely(self) -> Ints:
+        """The starts of groups with stretches."""
+        some = np.zeros(len(self.offsets) - 1, bool)
+        some[self.stretches.group] = True
+        out: Ints = self.rows[np.repeat(some, np.diff(self.offsets))]
+        return out
 
 
-def _judge(
-    window: Window, starts: Starts, rows: Ints, scope: str, settings: Settings, quantile: float
-) -> tuple[pa.Table, Floats, Flags]:
-    """The regular stretches of one scope, as rows of keys, facts and uids, with their decibans; which groups have any.
+def _rows(starts: Starts, counting: Flags, scope: str) -> Ints:
+    """The starts of pairs that count, in order of the scope's groups, time and uid."""
+    rows = np.flatnonzero(counting[starts.pair])
+    return starts.ordered(rows, starts.group(scope, rows))
+
+
+def _find(starts: Starts, rows: Ints, scope: str, settings: Settings, quantile: float) -> _Found:
+    """The stretches of one scope.
 
     Connections are one call that are closer together than a share of their group's gap at `quantile`.
     """
@@ -206,12 +223,18 @@ def _judge(
     found = stretches(
         calls, settings.min_intervals, settings.pause_factor, settings.change_factor, settings.chance_low_db
     )
-    likely = np.zeros(len(offsets) - 1, bool)
-    likely[found.group] = True
-    asked = np.repeat(likely, np.diff(offsets))
-    open_us = np.full(len(rows), np.nan)
-    open_us[asked] = starts.open_us(window, rows[asked])
-    rhythm = measure(found, calls, starts.orig_bytes[rows], open_us)
+    return _Found(scope, rows, offsets, calls, found)
+
+
+def _judge(starts: Starts, f: _Found, open_us: Floats, settings: Settings) -> tuple[pa.Table, Floats, Flags]:
+    """The regular stretches, as rows of keys, facts and uids, with their decibans; which groups have any.
+
+    `open_us` is how long connections of each pair are open.
+    """
+    scope, rows, offsets, calls, found = f.scope, f.rows, f.offsets, f.calls, f.stretches
+    # an exchange in a session kept open keeps nothing else open
+    open_of = np.where(np.isnan(starts.orig_bytes[rows]), 0.0, open_us[starts.pair[rows]])
+    rhythm = measure(found, calls, starts.orig_bytes[rows], open_of)
     regular, score = regularity(found, rhythm, settings)
     long, hours = lasting(found, regular, starts.ts_us[rows][calls.first_row], len(offsets) - 1, settings)
     habit = long[found.group]

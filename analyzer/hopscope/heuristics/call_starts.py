@@ -14,7 +14,7 @@ from hopscope.heuristics.base import Window
 from hopscope.heuristics.evidence import numbers
 from hopscope.heuristics.outbound_pairs import OutboundPairs
 from hopscope.heuristics.outbound_pairs import fetch as fetch_pairs
-from hopscope.heuristics.segments import Flags, Floats, Ints, order_of
+from hopscope.heuristics.segments import Flags, Floats, Ints, order_of, unique
 
 SCOPES = {
     "name": ("sensor", "client", "name"),
@@ -71,20 +71,15 @@ class Starts:
         return out
 
     def open_us(self, window: Window, rows: Ints) -> Floats:
-        """For how long connections of each start's pair are open, in the middle; NaN where unknown.
-
-        0 for an exchange in a session kept open: it keeps nothing else open.
-        """
-        if not len(rows):
-            return np.zeros(0)
-        places = np.unique(self.pair[rows])
-        wanted = ibis.memtable(pa.table({"pair": self.pairs.rows["pair"].take(pa.array(places)), "place": places}))
-        first = window.samples.filter(window.samples.seg == 0).inner_join(wanted, "pair")
-        medians = first.group_by("place").agg(open_s=first.duration.median()).to_pyarrow()
+        """For how long each pair's connections are open, in the middle; NaN for pairs that none of the starts is of."""
+        places = unique(self.pair[rows])
         of_pair = np.full(len(self.pairs.rows), np.nan)
-        of_pair[medians["place"].to_numpy()] = numbers(medians, "open_s") * 1e6
-        out: Floats = np.where(np.isnan(self.orig_bytes[rows]), 0.0, of_pair[self.pair[rows]])
-        return out
+        if len(places):
+            wanted = ibis.memtable(pa.table({"pair": self.pairs.rows["pair"].take(pa.array(places)), "place": places}))
+            first = window.samples.filter(window.samples.seg == 0).inner_join(wanted, "pair")
+            medians = first.group_by("place").agg(open_s=first.duration.median()).to_pyarrow()
+            of_pair[medians["place"].to_numpy()] = numbers(medians, "open_s") * 1e6
+        return of_pair
 
     def _several(self, keys: tuple[str, ...], scope: str, able: Flags) -> Flags:
         """Which pairs are in a group of the scope whose pairs, of those that are `able`, differ in `keys`."""

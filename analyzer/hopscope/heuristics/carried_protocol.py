@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import ibis
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,7 +13,7 @@ import pyarrow.compute as pc
 from hopscope.config import setting
 from hopscope.heuristics import outbound_pairs
 from hopscope.heuristics.base import Fact, Window
-from hopscope.heuristics.evidence import beside, evidence, numbers, outbound, partners, rows_of
+from hopscope.heuristics.evidence import beside, evidence, numbers, outbound, partners, rows_of, sharing
 
 INNER = ("ssl", "ssh", "socks", "rdp", "smb", "ftp")  # what has no business inside a websocket
 _SERVICE = ("sensor", "server", "port")
@@ -91,13 +90,9 @@ def _shared(window: Window, heard: pa.Table) -> pa.Table:
     """Pairs (`pair`, `shared_n`) of TCP services that speak both SSH and TLS, to whichever client."""
     plain = heard.filter(pc.is_in(heard["value"], value_set=pa.array(["ssh", "ssl"])))
     ssh = pc.equal(plain["value"], "ssh")
-    if not pc.any(ssh).as_py():
-        return pa.schema([("pair", pa.int64()), ("shared_n", pa.int64())]).empty_table()
-    p = window.pairs.filter(window.pairs.proto == "tcp").select("pair", *_SERVICE)
-    speak_ssh = p.semi_join(ibis.memtable(pa.table({"pair": plain["pair"].filter(ssh)})), "pair")
-    rows = p.semi_join(speak_ssh, _SERVICE).to_pyarrow()  # most services speak one of them alone
-    at = partners(plain, rows, ("pair",))
-    plain = beside(plain.filter(at.is_valid()), rows)
+    # most services speak one of them alone
+    rows = sharing(window.pairs.filter(window.pairs.proto == "tcp"), plain["pair"].filter(ssh), _SERVICE)
+    plain = beside(plain.filter(partners(plain, rows, ("pair",)).is_valid()), rows)
     kinds = plain.group_by(list(_SERVICE)).aggregate([("value", "count_distinct")])
     both = kinds.filter(pc.equal(kinds["value_count_distinct"], 2))
     plain = plain.filter(partners(plain, both, _SERVICE).is_valid())

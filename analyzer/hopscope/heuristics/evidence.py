@@ -59,6 +59,15 @@ def rows_of(pairs: ir.Table, wanted: pa.Array | pa.ChunkedArray) -> pa.Table:
     return pairs.select(*KEY).semi_join(among, "pair").to_pyarrow().sort_by("pair")
 
 
+def sharing(pairs: ir.Table, some: pa.ChunkedArray, keys: Sequence[str]) -> pa.Table:
+    """`pair` and `keys` of those of `pairs` that share the keys with one of `some` pairs, by their numbers."""
+    p = pairs.select("pair", *keys)
+    if not len(some):
+        return p.schema().to_pyarrow().empty_table()
+    theirs = p.semi_join(ibis.memtable(pa.table({"pair": some})), "pair")
+    return p.semi_join(theirs, keys).to_pyarrow()
+
+
 def partners(left: pa.Table, right: pa.Table, keys: Sequence[str]) -> pa.Array:
     """For each row of `left` the place of the row of `right` with the same keys; null where there is none.
 

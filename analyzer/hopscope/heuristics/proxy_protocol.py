@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from hopscope.config import setting
 from hopscope.heuristics.base import Fact, Window
-from hopscope.heuristics.evidence import beside, evidence, numbers, outbound, partners, rows_of
+from hopscope.heuristics.evidence import beside, evidence, numbers, outbound, partners, rows_of, sharing
 from hopscope.heuristics.segments import key_ids
 
 # What is spoken on well-known TCP ports, by content; IANA's registry and common practice.
@@ -156,9 +156,8 @@ def _spoken(window: Window, settings: Settings) -> pa.Table:
     answered = answered.filter(answered.resp_bytes > 0)
     bare = (answered.service == "http") & answered.name.isnull()
     heard = answered.filter(answered.port.isin(list(EXPECTED)) | bare)
-    keys = ("pair", "sensor", "server", "port", "service")
-    heard = heard.group_by(*keys, unnamed=heard.name.isnull()).agg(n=heard.count()).to_pyarrow()
-    told = (_misfits(heard, settings), _forwarding(answered, settings), _without_host(window, heard))
+    heard = heard.group_by("pair", "port", "service", unnamed=heard.name.isnull()).agg(n=heard.count()).to_pyarrow()
+    told = (_misfits(window, heard, settings), _forwarding(answered, settings), _without_host(window, heard))
     table = rows_of(
         outbound(window), pc.unique(pa.chunked_array([c for t in told for c in t["pair"].chunks], pa.int64()))
     )
@@ -190,7 +189,7 @@ def _spoken(window: Window, settings: Settings) -> pa.Table:
     return evidence(table, decibans, threshold, FACTS, values, answered)
 
 
-def _misfits(heard: pa.Table, settings: Settings) -> pa.Table:
+def _misfits(window: Window, heard: pa.Table, settings: Settings) -> pa.Table:
     """Pairs that speak what their port isn't for: connections `answered`, of those misfits (`asked`), `protocol`.
 
     Of services of which that is true over all clients: where others speak as they should, a hello was lost.
@@ -203,6 +202,8 @@ def _misfits(heard: pa.Table, settings: Settings) -> pa.Table:
     known = pa.Table.from_pylist(odd, schema=heard.select(["port", "spoken"]).schema)  # a handful
     misfit = partners(heard, known, ("port", "spoken")).is_valid()
     heard = heard.append_column("odd", pc.if_else(misfit, heard["n"], 0))
+    services = sharing(window.pairs, heard["pair"].filter(misfit), _SERVICE).drop_columns("port")
+    heard = beside(heard.filter(partners(heard, services, ("pair",)).is_valid()), services)
     services = heard.group_by(list(_SERVICE)).aggregate([("n", "sum"), ("odd", "sum")])
     share = pc.divide(pc.cast(services["odd_sum"], pa.float64()), services["n_sum"])
     services = services.filter(pc.greater_equal(share, settings.misfit_share))
