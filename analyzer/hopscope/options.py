@@ -119,7 +119,13 @@ def run_behind(findings: Path) -> Run:
     from hopscope import runs
     from hopscope.baselines import versions
 
-    return runs.load(places.run_of(findings), lambda number: versions.load(places.baselines(os.environ), number))
+    def known(number: int) -> Baseline:
+        try:
+            return versions.load(places.baselines(os.environ), number)
+        except UsageError as e:
+            raise UsageError(f"the last hunt was judged by a baseline that is no more: {e}; hunt again") from e
+
+    return runs.load(places.run_of(findings), known)
 
 
 def keeping(named: str | None) -> Path | None:

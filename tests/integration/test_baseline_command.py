@@ -159,6 +159,19 @@ def test_a_number_that_is_not_there_and_what_is_no_number(run: Run, learnt: Path
     assert "--baseline x: name latest, none or a number" in err
 
 
+def test_what_if_needs_the_baseline_that_the_hunt_was_judged_by(run: Run, learnt: Path, beacon: str) -> None:
+    run("hunt", beacon)
+    code, out, err = run("whatif", "--set", "community.share_db=1", "--format", "table")
+    assert err == ""
+    assert code == cli.NOTHING
+    assert "weighed   community" in out
+    run("baseline", "remove", "1")
+    code, _, err = run("whatif", "--set", "community.share_db=1")
+    assert code == cli.USAGE
+    assert "judged by a baseline that is no more: no baseline 1: none was learnt yet" in err
+    assert err.endswith("; hunt again\n")
+
+
 def test_the_setting_names_one_too(run: Run, learnt: Path, beacon: str, tmp_path: Path) -> None:
     settings = tmp_path / "hopscope.toml"
     settings.write_text('[baseline]\nuse = "none"\n')
