@@ -23,8 +23,8 @@ from hopscope import __version__, dossier, hunting, labels, runs
 from hopscope.baselines.model import DAY_US, TABLES, About
 from hopscope.config import Config
 from hopscope.findings import SEVERITIES, Finding
+from hopscope.heuristics import dns_answers, outbound_pairs
 from hopscope.heuristics.base import Window
-from hopscope.heuristics.evidence import confirmed, outbound
 from hopscope.heuristics.peers import communities, configured
 from hopscope.heuristics.segments import Ints
 from hopscope.labels import Label
@@ -230,10 +230,9 @@ def _days(times: pa.Array) -> Ints:
 
 def _used_of(window: Window, hours: pa.Table) -> pa.Table:
     """_USED of one day: the outbound pairs of the window in each of its hours."""
-    pairs = outbound(window).select(*KEY).to_pyarrow()
-    led = pc.is_in(pairs["pair"], value_set=confirmed(window))
-    pairs = pairs.append_column("chosen", pc.invert(pc.is_in(pairs["pair"], value_set=configured(window))))
-    pairs = pairs.append_column("led", led)
+    every = outbound_pairs.fetch(window)
+    pairs = every.rows.select(KEY).append_column("chosen", pa.array(~every.among(configured(window))))
+    pairs = pairs.append_column("led", pa.array(dns_answers.led(window)))
     at = pc.index_in(hours["pair"], value_set=pairs["pair"].combine_chunks())
     hours, of = hours.filter(at.is_valid()), pairs.take(at.drop_null())
     columns = {name: hours[name] if name in hours.column_names else of[name] for name in _USED.names}

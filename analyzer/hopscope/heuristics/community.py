@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from hopscope.baselines.model import Baseline
 from hopscope.config import setting
-from hopscope.heuristics import learnt
+from hopscope.heuristics import dns_answers, learnt, outbound_pairs
 from hopscope.heuristics.base import Fact, Window
-from hopscope.heuristics.evidence import beside, confirmed, evidence, numbers, outbound, partners, rise
+from hopscope.heuristics.evidence import beside, evidence, numbers, partners, rise
 from hopscope.heuristics.learnt import version
 from hopscope.heuristics.peers import communities, configured
-from hopscope.heuristics.segments import Floats, differing, key_ids
+from hopscope.heuristics.segments import Floats, codes, combined, differing, key_ids
 from hopscope.summaries.schema import KEY
 
 DAY_US = 86_400_000_000
@@ -115,7 +115,7 @@ class Community:
         """Evidence per pair; see the class."""
         pairs = _placed(window)
         few = pc.less_equal(pc.max_element_wise(pairs["users"], pairs["learnt_users"]), settings.few)
-        rows = pairs.filter(few).sort_by("pair")
+        rows = pairs.filter(few)
         use = _used(pairs)
         table = beside(rows, _outside(use, window.baseline, settings), _PLACE)
         table = _new(window, beside(table, _fingerprints(window, pairs), _PLACE), settings)
@@ -168,18 +168,23 @@ class Community:
 def _placed(window: Window) -> pa.Table:
     """Outbound pairs with `place`: the name where a DNS answer led from it to the address (`led`), else the address.
 
-    And with `here`, the host's connections to the place, `total`, its connections, `places`, how many it uses, and
-    `users`, how many hosts of ours use the place or the address, whichever are more. `learnt_users` is that of the
-    baseline's days, null without a baseline and where it left the destination out (`left_out`).
+    And with `use`, a number for host and place, `here`, the host's connections to the place, `total`, its connections,
+    `places`, how many it uses, and `users`, how many hosts of ours use the place or the address, whichever are more.
+    `learnt_users` is that of the baseline's days, null without a baseline and where it left the destination out
+    (`left_out`).
     """
-    pairs = outbound(window).select(*KEY, "connections").to_pyarrow()
-    pairs = pairs.filter(pc.invert(pc.is_in(pairs["pair"], value_set=configured(window))))
-    led = pc.is_in(pairs["pair"], value_set=confirmed(window))
-    pairs = pairs.append_column("led", led).append_column("place", pc.if_else(led, pairs["name"], pairs["server"]))
-    use, host, client = (key_ids(pairs, keys) for keys in (_PLACE, _HOST, ("client",)))
+    every = outbound_pairs.fetch(window)
+    chosen = np.flatnonzero(~every.among(configured(window)))
+    led = dns_answers.led(window)[chosen]
+    pairs = every.rows.select([*KEY, "connections"]).take(pa.array(chosen))
+    place = pc.if_else(pa.array(led), pairs["name"], pairs["server"])
+    pairs = pairs.append_column("led", pa.array(led)).append_column("place", place)
+    sensor, client, of_place = every.codes["sensor"][chosen], every.codes["client"][chosen], codes(place)
+    use, host = combined([sensor, client, of_place]), every.ids(*_HOST)[chosen]
     connections = pairs["connections"].to_numpy()
-    users = (differing(key_ids(pairs, keys), client) for keys in (("sensor", "place"), ("sensor", "server")))
+    users = (differing(of, client) for of in (combined([sensor, of_place]), every.ids("sensor", "server")[chosen]))
     for name, values in {
+        "use": use,
         "here": np.bincount(use, connections)[use] if len(use) else use,
         "total": np.bincount(host, connections)[host] if len(use) else use,
         "places": differing(host, use),
@@ -196,7 +201,7 @@ def _placed(window: Window) -> pa.Table:
 
 def _used(pairs: pa.Table) -> pa.Table:
     """(sensor, client, place), each once."""
-    return pairs.group_by(list(_PLACE)).aggregate([])
+    return pairs.select(_PLACE).take(pa.array(np.unique(pairs["use"].to_numpy(), return_index=True)[1]))
 
 
 def _outside(use: pa.Table, baseline: Baseline | None, settings: Settings) -> pa.Table:
@@ -249,8 +254,8 @@ def _outside_db(table: pa.Table, settings: Settings) -> NDArray[np.float64]:
 
 def _fingerprints(window: Window, pairs: pa.Table) -> pa.Table:
     """(sensor, client, place, fingerprint): a JA4 or user agent of one host for one place, not its only one."""
-    sets = window.sets.filter(window.sets.kind.isin(("ja4", "user_agent"))).select("pair", "kind", "value")
-    seen = sets.semi_join(outbound(window), "pair").to_pyarrow()
+    told = ((kind, outbound_pairs.told(window, kind).select(["pair", "value"])) for kind in ("ja4", "user_agent"))
+    seen = pa.concat_tables([t.append_column("kind", pa.array([kind] * len(t), pa.string())) for kind, t in told])
     at = pc.index_in(seen["pair"], value_set=pairs["pair"].combine_chunks())
     seen, of = seen.filter(at.is_valid()), pairs.select(_PLACE).take(at.drop_null())
     for name in _PLACE:

@@ -35,15 +35,6 @@ def outbound(window: Window) -> ir.Table:
     return cast(ir.Table, window.shared["outbound"])
 
 
-def confirmed(window: Window) -> pa.Array:
-    """The numbers of the outbound pairs whose name led to their server in a DNS answer; found once per window."""
-    if "confirmed" not in window.shared:
-        answers = window.names.select("sensor", "name", server=window.names.address)
-        led = outbound(window).select(*KEY).semi_join(answers, ["sensor", "name", "server"])
-        window.shared["confirmed"] = led.select("pair").to_pyarrow()["pair"].combine_chunks()
-    return window.shared["confirmed"]
-
-
 def join(left: ir.Table, right: ir.Table, keys: Sequence[str] = ("pair",)) -> ir.Table:
     """Left join; right's keys are dropped. A null key has no partner."""
     renamed = right.rename({f"_{k}": k for k in keys})

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from hopscope.config import setting
+from hopscope.heuristics import dns_answers, outbound_pairs
 from hopscope.heuristics.base import Fact, Window
-from hopscope.heuristics.evidence import confirmed, evidence, outbound
+from hopscope.heuristics.evidence import evidence
 from hopscope.heuristics.learnt import hosts, used, version
-from hopscope.heuristics.segments import Floats, Ints, differing, key_ids
+from hopscope.heuristics.segments import Floats, Ints, differing
 from hopscope.summaries.schema import KEY
 
 
@@ -68,12 +68,11 @@ class Prevalence:
 
     def weigh(self, window: Window, settings: Settings) -> pa.Table:
         """Evidence per pair; see the class."""
-        rows = outbound(window).select(*KEY).to_pyarrow()
-        client = key_ids(rows, ("client",))
-        clients = differing(key_ids(rows, ("sensor", "server")), client)
-        led = pc.is_in(rows["pair"], value_set=confirmed(window)).to_numpy()
-        clients[led] = np.maximum(clients[led], differing(key_ids(rows.filter(led), ("sensor", "name")), client[led]))
-        total = differing(key_ids(rows, ("sensor",)), client)
+        pairs, led = outbound_pairs.fetch(window), dns_answers.led(window)
+        rows, client = pairs.rows.select(KEY), pairs.codes["client"]
+        clients = differing(pairs.ids("sensor", "server"), client)
+        clients[led] = np.maximum(clients[led], differing(pairs.ids("sensor", "name")[led], client[led]))
+        total = differing(pairs.codes["sensor"], client)
         against = _against(clients, total, settings)
         values: dict[str, Any] = {"clients": clients, "hosts": total}
         values |= dict.fromkeys(("learnt_clients", "learnt_hosts"), pa.nulls(len(rows), pa.int64()))
