@@ -9,7 +9,7 @@ drawn, so that what is learnt of some destinations can be tried on others. One w
 | exfiltration | 12 | yes | as redirector | sleeps 10 to 30 min in working hours, jitter 50 %, 20 MB up; bare |
 | tunnel | 13 | yes | as redirector | SOCKS, every 2 to 8 min in working hours, jitter 90 %; bare |
 | agent | 15 | no | 25 ms, 0.8; nothing | a timer (PERIODS), jitter 0 to 2 %, one or two hosts; bare |
-| edge | 110 | no | 9 ms, 0.4; 80 ms, 0.4, connections kept open | a timer, jitter 0 to 5 %, 1 to 3 hosts; by name |
+| edge | 130 | no | 9 ms, 0.4; 80 ms, 0.4, connections kept open | a timer, jitter 0 to 5 %, 1 to 3 hosts; by name |
 | gateway | 25 | no | 15 ms, 0.5; 60 ms, 0.5; dials | a timer, jitter 0 to 20 %, one host; half by name |
 | backup | 20 | no | 9 ms, 0.4; 60 ms, 0.4, kept open | every 5 to 15 min at night, 8 MB up; bare |
 
@@ -30,7 +30,7 @@ from site_model.places import PERIODS, SECOND, Program, Site, Size, build
 HOSTS, HOURS, CONNECTIONS = 100, 24, 16_000
 WORK, NIGHT = (8, 18), (22, 5)
 HOPS = ("redirector", "exfiltration", "tunnel")
-COUNTS = {"redirector": 45, "exfiltration": 12, "tunnel": 13, "agent": 15, "edge": 110, "gateway": 25, "backup": 20}
+COUNTS = {"redirector": 45, "exfiltration": 12, "tunnel": 13, "agent": 15, "edge": 130, "gateway": 25, "backup": 20}
 NEAR, RENTED = (9_000, 0.4), (30_000, 0.5)
 SMALL = (900.0, 0.02)
 

@@ -2,8 +2,9 @@
 
 P(hop) = 1 / (1 + 10^(-score / 10)). Labels are of findings, and people label what catches their eye: the share
 of hops among labels is not the network's. So both sides weigh half, and a free offset that is thrown away takes
-up how labels were chosen while the weights are fitted. Prior and thresholds are then set from shares within each
-side, which don't depend on how many labels of the other there are.
+up how labels were chosen while the weights are fitted. Prior and thresholds are then set from the labelled hops
+alone, by scores held out: they are to be believed as much as they were, so that what is gained is gained from the
+benign ones.
 """
 
 from __future__ import annotations
@@ -19,10 +20,8 @@ from hopscope.tuning.model import Bools, Floats, Ints, Labelled, Settings, Shape
 
 NATS = np.log(10) / 10  # of a deciban
 STRENGTHS = (np.inf, 100.0, 30.0, 10.0, 3.0)  # labels that would have to speak against a shipped weight
-PRIOR_STRENGTH = 10.0  # likewise, against the prior
 MOST_WEIGHT = 3.0
 LEAST_CHANGE = 0.05  # of a weight: smaller ones are not proposed
-SPARE_DB = 3.0  # hops that are this far above medium stay as many
 MOST_SHIFT_DB = 30.0
 LEAST_ABOVE = 10  # hops at a severity, to move its threshold
 LEAST_STEP_DB = 1.0  # between severities, and the least move of a threshold
@@ -143,24 +142,13 @@ def _operating(labels: Labelled, before: Floats, held: Floats, weights: Floats, 
 
 
 def _shift(labels: Labelled, before: Floats, held: Floats, medium: float) -> float:
-    """How far the prior moves.
+    """How far the prior moves: as little up, or as far down, as leaves the hops' mean belief what it was.
 
-    To where both sides of the labels balance, which ten open labels hold at 0; but no higher than what keeps the
-    hops' mean belief, and no lower than what keeps as many hops at medium, and as many SPARE_DB above it.
+    And at least so far up that as many reach medium: counted alone, the last hop would decide.
     """
-    from scipy.optimize import minimize_scalar
-
-    hop, share = labels.hop, _balanced(labels)
-    pull = PRIOR_STRENGTH * NATS**2 / 4
-
-    def cost(d: float) -> float:
-        return float(share @ _loss(held + d - medium, hop) + pull * d * d / 2)
-
-    even = minimize_scalar(cost, bounds=(-MOST_SHIFT_DB, MOST_SHIFT_DB), method="bounded").x
-    mine = labels.shares[hop]
-    believed = medium - _level(held[hop], mine, _belief(before[hop], mine, medium))
-    kept = max(_as_many(before[hop], held[hop], mine, at) for at in (medium, medium + SPARE_DB))
-    return float(np.clip(max(kept, min(even, believed)), -MOST_SHIFT_DB, MOST_SHIFT_DB))
+    hop, share = labels.hop, labels.shares[labels.hop]
+    believed = medium - _level(held[hop], share, _belief(before[hop], share, medium))
+    return float(np.clip(max(believed, _as_many(before[hop], held[hop], share, medium)), -MOST_SHIFT_DB, MOST_SHIFT_DB))
 
 
 def _belief(scores: Floats, share: Floats, threshold: float) -> float:
