@@ -16,10 +16,9 @@ from hopscope.tuning import model
 from hopscope.tuning.model import Example
 
 HEURISTICS = sorted(registry())
-PIECES = st.dictionaries(
-    st.sampled_from(HEURISTICS), st.tuples(st.floats(-40, 60), st.integers(1, 9)), min_size=1, max_size=8
-)
-WEIGHTS = st.dictionaries(st.sampled_from(HEURISTICS), st.floats(0, 3), max_size=5)
+DECIBANS = st.floats(-40, 60).map(lambda db: round(db, 2))  # smaller ones times a weight are none
+PIECES = st.dictionaries(st.sampled_from(HEURISTICS), st.tuples(DECIBANS, st.integers(1, 9)), min_size=1, max_size=8)
+WEIGHTS = st.dictionaries(st.sampled_from(HEURISTICS), st.floats(0, 3).map(lambda w: round(w, 2)), max_size=5)
 CAPS = st.dictionaries(st.sampled_from(sorted(fusion.GROUPS)), st.floats(0, 60), max_size=4)
 
 
