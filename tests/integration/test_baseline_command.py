@@ -13,6 +13,7 @@ import pytest
 
 from hopscope import cli, places
 from hopscope.baselines import versions
+from hopscope.baselines.model import Baseline
 from support.kept_hunt import Run
 
 HOP = "192.0.2.102"
@@ -64,6 +65,11 @@ def lines(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
+def used(baseline: Baseline) -> set[str]:
+    """The places whose users count."""
+    return {r["value"] for r in baseline.places.to_pylist() if r["clients"]}
+
+
 def test_learning_tells_what_it_learnt_and_what_it_left_out(once: tuple[Path, str]) -> None:
     place, said = once
     assert said.startswith(
@@ -72,7 +78,7 @@ def test_learning_tells_what_it_learnt_and_what_it_left_out(once: tuple[Path, st
     assert f"  {HOP} (high, +" in said
     assert "--keep" in said
     baseline = versions.load(place, 1)
-    assert HOP not in baseline.places["value"].to_pylist()
+    assert HOP not in used(baseline)
     assert baseline.about.hosts == len(set(baseline.host_hours["host"].to_pylist())) == 5
 
 
@@ -134,7 +140,8 @@ def test_findings_say_by_which_baseline_they_were_judged(run: Run, learnt: Path,
     assert f"baseline {label}, learnt from these very days" in " ".join(err.split())
     facts = {e["heuristic"]: e["facts"] for e in found["evidence"]}
     assert facts["community"]["baseline"] == 1
-    assert facts["community"]["learnt_users"] == 0
+    assert facts["community"]["learnt_users"] is None
+    assert facts["community"]["left_out"] is True
     assert facts["community"]["learnt_peers"] is True
     assert f"baseline    {label}" in run("explain", found["id"])[1]
     [other] = lines(run("hunt", "--baseline", "none", beacon)[1])
@@ -188,7 +195,7 @@ def test_what_is_kept_is_learnt(run: Run, beacon: str) -> None:
     assert "left out" not in out
     assert "(of" not in out
     assert "--keep 192.0.2.250: nothing of that name looks like a hop" in err
-    assert HOP in versions.load(places.baselines(os.environ), 1).places["value"].to_pylist()
+    assert HOP in used(versions.load(places.baselines(os.environ), 1))
 
 
 def test_a_label_has_the_last_word(run: Run, beacon: str) -> None:
@@ -218,7 +225,7 @@ def test_another_days_hunt_on_the_lab_network(run: Run, shared: Path) -> None:
     [hop] = json.loads((captures / "socat-plain.json").read_text())["hops"]
     left = [line.split()[0] for line in out.splitlines() if line.startswith("  ")]
     known = versions.load(places.baselines(os.environ), 1)
-    assert not set(left) & set(known.places["value"].to_pylist())
+    assert not set(left) & used(known)
     assert hop["hop"] in left
     truth = json.loads((captures / "socat-beacon.json").read_text())
     _, out, _ = run("hunt", str(captures / "socat-beacon.pcap.gz"))
