@@ -74,6 +74,7 @@ def propose(labels: Labelled, current: Settings, shape: Shape, seed: int = 1, lo
 
     `lose` is how many hops held out may be lost. Raises UsageError when the labels are too few to tell.
     """
+    import sklearn.model_selection  # noqa: F401 - limits hold for the libraries of linear algebra that are loaded
     from threadpoolctl import threadpool_limits
 
     check(labels)
