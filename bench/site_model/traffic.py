@@ -237,14 +237,19 @@ def _program(site: Site, which: int, begin: int, number: int) -> Rows:
 
 
 def _sleeps(site: Site, which: int, begin: int, day: int) -> tuple[Ints, Ints]:
-    """A day's calls that fall into the hour: after each the program sleeps its period, less up to the jitter."""
+    """A day's calls that fall into the hour: after each the program sleeps its period, less up to the jitter.
+
+    By hand (a jitter of 1) calls come at random, one a period on the average.
+    """
     p = site.programs[which]
     midnight = EPOCH * SECOND + day * 24 * HOUR
-    most = int(24 * HOUR / p.period_us / (1 - p.jitter)) + 1
+    by_hand = p.jitter == 1
+    most = int(24 * HOUR / p.period_us * (2 if by_hand else 1 / (1 - p.jitter))) + 1
     times = []
     for client in p.clients:
         rng = np.random.default_rng([site.size.seed, 1 + day, 3, which, client])
-        at = midnight + np.cumsum(p.period_us * (1 - p.jitter * rng.random(most))).astype(np.int64)
+        sleep = rng.exponential(1, most) if by_hand else 1 - p.jitter * rng.random(most)
+        at = midnight + np.cumsum(p.period_us * sleep).astype(np.int64)
         times.append(at[(at >= begin) & (at < begin + HOUR)])
     return np.repeat(np.arange(len(times)), [len(at) for at in times]), np.concatenate(times)
 

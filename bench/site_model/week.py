@@ -11,7 +11,7 @@ hop. Ways are drawn, not chosen:
 | the way to a rented machine | lognormal, median 30 ms, sigma 0.5 |
 | from there to what it relays to | lognormal, median 60 ms, sigma 0.5; dialled on accept, as socat and HAProxy do |
 | a program's period, where its kind doesn't say | one of `places.PERIODS` by its weight |
-| its jitter | timers: 0 to 2 % of the period; implants and people sleep the period less up to their jitter |
+| its jitter | timers: 0 to 2 % of the period; implants sleep the period less up to their jitter; people: random |
 | its answers | "nothing new" of one size, give or take 12 bytes; 5 % news, lognormal about 4 times that, sigma 0.8 |
 
 `KINDS` tells who they are and which mechanism makes them look so. Weekends have a third of the week's traffic.
@@ -26,7 +26,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
-from site_model.places import ALL_DAY, DAY, PERIODS, SECOND, Agents, Floats, Ints, Program, Site, Size, build
+from site_model.places import DAY, PERIODS, SECOND, Agents, Floats, Ints, Program, Site, Size, build
 
 HOSTS, SEED = 48, 1
 CONNECTIONS_A_DAY = 20_000  # of a working day, programs below included
@@ -50,7 +50,7 @@ KINDS = {
     "redirector": "an implant behind a redirector on a rented machine",
     "exfiltration": "files go out through a redirector, in working hours",
     "tunnel": "a SOCKS proxy on a rented machine, used by a person",
-    "exercise": "the red team's hops: redirectors and a proxy, for one day",
+    "exercise": "the red team's hops: redirectors for implants, and for sessions and files by hand, for one day",
 }
 """What each kind of program is, and why it looks like a hop."""
 HOPS = ("redirector", "exfiltration", "tunnel", "exercise")
@@ -184,18 +184,20 @@ def _hops(plan: _Plan, desk: Ints, backup: Ints) -> None:
     plan.rented("redirector", desk[[23]], "203.0.113.77", 443, 0.4, 60)
     plan.rented("redirector", desk[[41]], "198.51.100.23", 443, 0.3, 300, name="cdn-status.example")
     plan.rented("exfiltration", backup[[5]], "203.0.113.140", 8443, 0.5, 1200, hours=WORK, up=(2e7, 0.5), length_s=20.0)
-    plan.rented("tunnel", desk[[9]], "198.51.100.201", 1080, 0.9, 240, hours=WORK, up=(3000.0, 1.0), service=8)
+    plan.rented("tunnel", desk[[9]], "198.51.100.201", 1080, 1.0, 240, hours=WORK, up=(3000.0, 1.0), service=8)
 
 
 def _exercise(plan: _Plan, desk: Ints, servers: Ints) -> None:
-    """Twelve hops of one day: what red teams use, at their usual settings (sleep 30 s to 10 min, jitter 10 to 50 %)."""
+    """Twelve hops of one day: six for implants (sleep 60 s to 10 min, jitter 10 to 50 %), six for work by hand."""
     rng = plan.rng
     for i in range(12):
-        client = (servers if i % 4 == 3 else desk)[[(13 * i + 2) % 4 if i % 4 == 3 else (13 * i + 2) % HOSTS]]
-        plan.rented("exercise", client, f"192.0.2.{40 + 9 * i}", (443, 8443, 443, 443)[i % 4],
-                    float(rng.uniform(0.1, 0.5)), int(rng.choice([30, 60, 120, 300, 600])),
-                    name=f"{('news', 'static', 'assets')[i // 4]}-{i}.example" if i % 3 == 1 else None,
-                    days=(0, 1), hours=WORK if i % 2 else ALL_DAY)  # fmt: skip
+        client = servers[[i % len(servers)]] if i % 4 == 3 else desk[[(13 * i + 2) % HOSTS]]
+        sleep, jitter = int(rng.choice([60, 120, 300, 600])), float(rng.uniform(0.1, 0.5))
+        usual: dict[str, object] = {"days": (0, 1)}
+        if i % 4 >= 2:  # sessions and files, by day
+            jitter, usual = 1.0, usual | {"hours": WORK, "up": ((3000.0, 1.0), (1e7, 0.7))[i % 2]}
+        name = f"{('news', 'static', 'assets')[i // 4]}-{i}.example" if i % 4 == 1 else None
+        plan.rented("exercise", client, f"192.0.2.{40 + 9 * i}", 443, jitter, sleep, name, **usual)
 
 
 def _with(agents: Agents, hosts: Ints, plan: _Plan) -> Agents:
