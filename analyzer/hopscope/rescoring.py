@@ -12,6 +12,7 @@ from hopscope.config import Config
 from hopscope.errors import UsageError
 from hopscope.findings import Finding
 from hopscope.heuristics import registry
+from hopscope.heuristics.base import Window
 from hopscope.runs import Run
 
 
@@ -34,8 +35,12 @@ def rescore(run: Run, config: Config) -> Rescored:
     """
     _check(run, config)
     again = changed(run, config)
-    window = dataclasses.replace(run.window, vantage=config.vantage)
-    by_hours = {hours: dataclasses.replace(part, vantage=config.vantage) for hours, part in run.by_hours.items()}
+    baseline = run.window.baseline if config.baseline.use != "none" else None
+
+    def seen(window: Window) -> Window:
+        return dataclasses.replace(window, vantage=config.vantage, baseline=baseline)
+
+    window, by_hours = seen(run.window), {hours: seen(part) for hours, part in run.by_hours.items()}
     tables, void = fusion.weigh(window, config, by_hours, only=again)
     kept = {name: table for name, table in run.tables.items() if name not in again and name not in config.disabled}
     void |= {name: why for name, why in run.void.items() if name not in again and name not in config.disabled}
@@ -52,7 +57,16 @@ def changed(run: Run, config: Config) -> frozenset[str]:
     asked = frozenset(registry()) - config.disabled
     if config.vantage != run.config.vantage or run.version != __version__:
         return asked
-    return frozenset(name for name in asked if _settings_of(name, config) != _settings_of(name, run.config))
+    without = run.window.baseline is not None and config.baseline.use == "none"
+    return frozenset(
+        name for name in asked
+        if _settings_of(name, config) != _settings_of(name, run.config) or (without and _learns(name))
+    )  # fmt: skip
+
+
+def _learns(name: str) -> bool:
+    """The heuristic asks the baseline, and says which one it asked."""
+    return any(fact.name == "baseline" for fact in registry()[name].facts)
 
 
 def _settings_of(name: str, config: Config) -> Any:
@@ -67,7 +81,8 @@ def _check(run: Run, config: Config) -> None:
         was, would_be = getattr(run.config, name), getattr(config, name)
         for field in dataclasses.fields(was):
             old, new = getattr(was, field.name), getattr(would_be, field.name)
-            if old != new and f"{name}.{field.name}" not in _FREE:
+            free = f"{name}.{field.name}" in _FREE or (name == "baseline" and new == "none")
+            if old != new and not free:
                 raise UsageError(
                     f"{name}.{field.name}: what is kept was made with {old!r}; hunt again to see what {new!r} changes"
                 )

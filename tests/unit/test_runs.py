@@ -14,6 +14,7 @@ from hopscope.config import Config
 from hopscope.errors import UsageError
 from hopscope.findings import Finding
 from hopscope.runs import Run
+from support.baselines import make_baseline
 
 CAPTURE = "socat-beacon.pcap.gz"
 
@@ -128,3 +129,16 @@ def test_a_place_that_can_t_be_written_costs_no_findings(pcaps: Path, tmp_path: 
     found = hunting.hunt(pcaps / CAPTURE, keep=tmp_path / "file" / "x.run")
     assert len(found) > 0
     assert any("not kept" in problem for problem in found.input.problems or [])
+
+
+def test_what_if_nothing_had_been_learnt(run: Run) -> None:
+    used = [{"sensor": "pcap", "value": a, "clients": 40} for a in run.window.pairs.server.to_pyarrow().to_pylist()]
+    learnt = dataclasses.replace(run.window, baseline=make_baseline(places=used))
+    judged = runs.weighed(learnt, {}, run.config, {})
+    assert [f.score_db for f in dossier.of_run(judged)] != [f.score_db for f in dossier.of_run(run)]
+    without = rescoring.rescore(judged, config.load(None, {}, {"baseline.use": "none"}))
+    assert set(without.again) == {"byte_ratio", "community", "prevalence"}
+    assert [f.score_db for f in without.findings] == [f.score_db for f in dossier.of_run(run)]
+    assert without.findings[0].versions["baseline"] == "none"
+    with pytest.raises(UsageError, match=r"baseline\.use"):
+        rescoring.rescore(judged, config.load(None, {}, {"baseline.use": "3"}))
