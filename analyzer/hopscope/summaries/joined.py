@@ -46,9 +46,13 @@ def tables(
     for name in ("pairs", "names"):
         con.execute(f"CREATE TABLE window_{name} AS {sql[name]}")
     con.execute(f"CREATE TABLE window_first_seen AS {sql['first_seen']}")
-    for name in ("hosts", "dropped", "relays"):
-        con.execute(f"CREATE TABLE leg_{name} AS {sql[name]}")
+    con.execute(f"CREATE TABLE leg_hosts AS {sql['hosts']}")
+    ((crowded,),) = con.execute("SELECT count(*) FROM leg_hosts WHERE rows > ?", [bounds.leg_rows]).fetchall()
+    con.execute(f"CREATE TABLE leg_dropped AS {sql['dropped']} {'' if crowded else 'LIMIT 0'}")  # seldom any
+    # looked at twice: which of these hosts relay, and their legs
+    con.execute(f"CREATE TABLE leg_possible AS {sql['possible']}")
     con.execute(f"CREATE TABLE window_legs AS {sql['legs']}")
+    con.execute("DROP TABLE leg_possible")
     for name in (*_VIEWS, "host_hours"):
         con.execute(f"CREATE VIEW window_{name} AS {sql[name]}")
     ((dropped,),) = con.execute("SELECT coalesce(sum(rows), 0) FROM leg_dropped").fetchall()
@@ -80,15 +84,15 @@ def queries(bounds: Bounds) -> dict[str, str]:
     possible = merge.without(
         rows["legs"].semi_join(hosts.filter(hosts.accepts, hosts.connects), ["sensor", "host"]), dropped
     )
-    relays = engine.unbound("leg_relays", _HOST)
+    legs = engine.unbound("leg_possible", window.TABLES["legs"])
     steps = {
         "hosts": (window.ends(made["pairs"]), _HOSTS),
         "dropped": (
             merge.dropped_buckets(rows["leg_buckets"].semi_join(crowds, ["sensor", "host"]), bounds),
             schema.TABLES["leg_buckets"],
         ),
-        "relays": (window.relaying_hosts(possible), _HOST),
-        "legs": (merge.without(rows["legs"].semi_join(relays, ["sensor", "host"]), dropped), window.TABLES["legs"]),
+        "possible": (possible, window.TABLES["legs"]),
+        "legs": (window.relaying(legs), window.TABLES["legs"]),
         "first_seen": (seen, _FIRST_SEEN),
         "host_hours": (host_hours, window.HOST_HOURS),
         **{name: (table, window.TABLES[name]) for name, table in joined.items()},
