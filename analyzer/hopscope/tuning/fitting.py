@@ -46,7 +46,11 @@ def fit(labels: Labelled, current: Settings, shape: Shape, folds: int, seed: int
             held[strength][out] = model.scores(unseen, current.prior_db, _proposed(weights), shape)
             losses[strength][out] = _loss(held[strength][out] - current.prior_db + offset, unseen.hop)
     strength = _strongest_as_good(losses, _balanced(labels), labels.place)
-    weights = _proposed(_weights(labels, shape, strength)[0])
+    start = None
+    for weaker in (s for s in STRENGTHS if s >= strength):
+        start = _weights(labels, shape, weaker, start)
+    assert start is not None
+    weights = _proposed(start[0])
     before = model.scores(labels, current.prior_db, current.weights, shape)
     return Fitted(_operating(labels, before, held[strength], weights, current), strength)
 
@@ -78,7 +82,7 @@ def _weights(
 
     def cost(x: Floats) -> tuple[float, Floats]:
         weights, offset = x[:many], 10 * x[many]
-        score, slope = model.scores_and_slopes(labels, 0.0, weights, shape)
+        score, slope = model.smooth(labels, 0.0, weights, shape)
         z = NATS * sign * (score + offset)
         down = -share * sign * NATS * _chance(-z)  # slope of the loss in decibans
         gradient = np.append(down @ slope + pull * (weights - 1), 10 * down.sum())

@@ -22,6 +22,8 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
+SOFT_DB = 1.0
+
 
 @dataclass(frozen=True)
 class Example:
@@ -93,23 +95,29 @@ def shape(heuristics: Sequence[str], settings: FusionSettings) -> Shape:
 
 def scores(labels: Labelled, prior_db: float, weights: Floats, shape: Shape) -> Floats:
     """The score of each label's entity in decibans."""
-    out: Floats = prior_db + _by_group(labels, weights, shape)[0].sum(axis=1)
+    out: Floats = prior_db + np.clip(_by_group(labels, weights, shape), -shape.caps, shape.caps).sum(axis=1)
     return out
 
 
-def scores_and_slopes(labels: Labelled, prior_db: float, weights: Floats, shape: Shape) -> tuple[Floats, Floats]:
-    """The scores, and how each changes with each weight: not at all where the group's cap bites."""
-    within, free = _by_group(labels, weights, shape)
+def smooth(labels: Labelled, prior_db: float, weights: Floats, shape: Shape) -> tuple[Floats, Floats]:
+    """The scores, and how each changes with each weight, with caps that set in over SOFT_DB.
+
+    A fit that follows slopes would stop at the corner of a cap, where everything beyond looks level.
+    """
+    total = _by_group(labels, weights, shape)
+    over, under = (total - shape.caps) / SOFT_DB, (-total - shape.caps) / SOFT_DB
+    within = total + SOFT_DB * (np.logaddexp(0, under) - np.logaddexp(0, over))
+    free = 1 - 1 / (1 + np.exp(-np.clip(over, -500, 500))) - 1 / (1 + np.exp(-np.clip(under, -500, 500)))
+    free = np.where(total == 0, 0.0, free)  # nobody spoke, or what is certain silenced it
     return prior_db + within.sum(axis=1), labels.raw * (free @ shape.member.T)
 
 
-def _by_group(labels: Labelled, weights: Floats, shape: Shape) -> tuple[Floats, Floats]:
-    """Each label's decibans of each group, and whether (1 or 0) the cap leaves them free to move."""
+def _by_group(labels: Labelled, weights: Floats, shape: Shape) -> Floats:
+    """Each label's decibans of each group, before caps."""
     weighed = labels.raw * weights + labels.bonus * (weights > 0)
-    total = weighed @ shape.member
+    total: Floats = weighed @ shape.member
     certain = np.any(weighed[:, shape.proxy] >= fusion.CERTAIN_DB, axis=1, keepdims=True)
-    total = np.where(certain & (total < 0), 0.0, total)
-    return np.clip(total, -shape.caps, shape.caps), (np.abs(total) < shape.caps).astype(float)
+    return np.where(certain & (total < 0), 0.0, total)
 
 
 def labelled(examples: Sequence[Example], settings: FusionSettings, disabled: frozenset[str]) -> Labelled:
