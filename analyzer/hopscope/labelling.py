@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
+from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,31 +22,30 @@ if TYPE_CHECKING:
     from hopscope.runs import Run
 
 AHEAD = timedelta(days=1)  # how far another machine's clock may be ahead of ours
+VERDICTS = ("hop", "benign")
 CONTRADICTIONS = 10  # of an import, told one by one
 
 
 @click.command(epilog=DONE_CODES)
-@click.argument("what", metavar="FINDING|ADDRESS[:PORT[/PROTO]]|NAME")
-@click.argument("verdict", required=False, type=click.Choice(["hop", "benign"]))
+@click.argument("words", nargs=-1, required=True, metavar="FINDING|ADDRESS[:PORT[/PROTO]]|NAME... [hop|benign]")
 @click.option("--note", default="", help="Why, for those who read it later.")
 @click.option("--author", help="Who says so. [default: the user's name]")
 @click.option("--remove", is_flag=True, help="Take back what was said of it.")
 @options.labels_file
 @options.store_file
 def label(
-    what: str,
-    verdict: str | None,
+    words: tuple[str, ...],
     note: str,
     author: str | None,
     remove: bool,
     labels_file: str | None,
     store_file: str | None,
 ) -> int:
-    """Say whether a finding is a hop or benign.
+    """Say whether findings are hops or benign.
 
     \b
     hopscope label hop-3fa9c21b7d benign --note "the night's backup"
-    hopscope label 203.0.113.9:443 hop
+    hopscope label 203.0.113.9:443 198.51.100.7 hop
 
     A label sticks to the behaviour: it fits the same destination in later runs, and its name at a new address where
     DNS gave it. A benign label no longer counts once the finding shows a new kind of evidence. What isn't a finding
@@ -53,23 +54,28 @@ def label(
     from hopscope import labels, terminal
     from hopscope.labels import making
 
-    if remove == (verdict is not None):
+    verdict = words[-1] if words[-1] in VERDICTS else None
+    named = words if verdict is None else words[:-1]
+    if remove == (verdict is not None) or not named:
         raise UsageError("say hop or benign, or --remove, and not both; hopscope label --help shows how")
     place = options.labelled(labels_file)
     if remove:
         with labels.changing(place) as kept:
-            gone = _removed(kept, what, store_file)
-        _say(f"{len(gone)} of {_about(gone[0])} removed")
+            taken = [_removed(kept, what, store_file) for what in named]
+        for gone in taken:
+            _say(f"{len(gone)} of {_about(gone[0])} removed")
         return NOTHING
     by = making.Said("hop" if verdict == "hop" else "benign", options.now(), _author(author), note)
-    given = _given(what, by, store_file)
+    given = _given(named, by, store_file)
     with labels.changing(place) as kept:
-        before = next((old for old in labels.in_force(kept) if old.entity == given.entity), None)
-        kept.append(given)
-    changed = "" if before is None or before.verdict == given.verdict else f" (was {labels.summary(before)})"
-    _say(f"{_about(given)} labelled {given.verdict}{changed}")
-    if given.pieces is None:
-        terminal.say("nothing is known of its evidence: tune leaves this label out until it is given after a hunt")
+        before = {old.entity: old for old in reversed(labels.in_force(kept))}
+        kept += given
+    for new in given:
+        old = before.get(new.entity)
+        changed = "" if old is None or old.verdict == new.verdict else f" (was {labels.summary(old)})"
+        _say(f"{_about(new)} labelled {new.verdict}{changed}")
+        if new.pieces is None:
+            terminal.say("nothing is known of its evidence: tune leaves this label out until it is given after a hunt")
     return NOTHING
 
 
@@ -184,18 +190,23 @@ def _author(named: str | None) -> str:
     return named if named is not None else os.environ.get("USER") or os.environ.get("LOGNAME") or ""
 
 
-def _given(what: str, by: Said, store_file: str | None) -> Label:
-    """The label of what the user names."""
+def _given(named: Iterable[str], by: Said, store_file: str | None) -> list[Label]:
+    """The labels of what the user names."""
     from hopscope import store
     from hopscope.labels import making
 
     path = options.kept(store_file)
-    wanted = making.target(what)
-    if wanted is None:
-        return making.of_finding(store.find(path, what), by)
     findings = store.read(path) if path.exists() or store_file is not None else []
-    exact = [f for f in findings if f.entity == wanted.entity]
-    return making.of_finding(exact[0], by) if exact else making.of_target(wanted, by, findings, _run(path))
+    run = functools.cache(lambda: _run(path))  # read when something is named that isn't a finding, and once
+    given = []
+    for what in named:
+        wanted = making.target(what)
+        if wanted is None:
+            given.append(making.of_finding(store.find(path, what), by))
+            continue
+        exact = [f for f in findings if f.entity == wanted.entity]
+        given.append(making.of_finding(exact[0], by) if exact else making.of_target(wanted, by, findings, run()))
+    return given
 
 
 def _removed(kept: list[Label], what: str, store_file: str | None) -> list[Label]:

@@ -112,6 +112,19 @@ def test_what_was_said_can_be_taken_back(run: Run, beacon: Finding) -> None:
         "label", beacon.id, "--remove")[2]  # fmt: skip
 
 
+def test_several_are_labelled_at_once_or_none_of_them(run: Run, beacon: Finding) -> None:
+    _, out, _ = run("label", beacon.id, "198.51.100.7", "benign", "--note", "both ours")
+    assert [line.split(" ", 1)[1] for line in out.splitlines()] == [
+        f"({AT}/tcp) labelled benign", "(198.51.100.7) labelled benign"]  # fmt: skip
+    assert [(given.verdict, given.note) for given in labels.read(place())] == [("benign", "both ours")] * 2
+    code, _, err = run("label", "198.51.100.8", "hop-nonesuch", "hop")
+    assert (code, "no finding 'hop-nonesuch'" in err) == (cli.USAGE, True)
+    assert run("label", beacon.id, "198.51.100.8", "--remove")[0] == cli.USAGE
+    assert len(labels.read(place())) == 2
+    run("label", beacon.id, "198.51.100.7", "--remove")
+    assert labels.read(place()) == []
+
+
 def test_labels_go_from_one_machine_to_another(
     run: Run, beacon: Finding, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,7 +161,8 @@ def test_a_label_of_tomorrow_would_outlast_all_others(run: Run, beacon: Finding,
     [
         (["label", "x.example"], "say hop or benign, or --remove"),
         (["label", "x.example", "hop", "--remove"], "and not both"),
-        (["label", "x.example", "maybe"], "Invalid value"),
+        (["label", "x.example", "maybe"], "say hop or benign, or --remove"),
+        (["label", "hop"], "say hop or benign, or --remove"),
         (["label", "hop-nonesuch", "hop"], "no finding 'hop-nonesuch'"),
         (["label", "203.0.113.0/24", "hop"], "allow a whole network"),
         (["label", "203.0.113.9:99999", "hop"], "ports go up to 65535"),
