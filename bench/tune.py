@@ -6,7 +6,7 @@ Each seed draws a site (`site_model/mixed.py` states its mix), writes its logs, 
 settings and labels what is found (low and above) by what is true. Half of the first 200 labels are given to tune;
 the other half, all of other destinations, shows what the proposal does; then the other way round. Where tune
 refuses, settings stay as they are, and what it refused is measured all the same and summed up apart. The fit's
-rules were chosen on seeds 1 to 5.
+rules were chosen on seeds 1 to 5; a fault of its optimiser was found on 12, so that 13 and on are wholly unseen.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def _sums(results: list[dict[str, Any]], which: str) -> str:
 
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--seeds", default="6,7,8,9,10,11,12")
+    p.add_argument("--seeds", default="6,7,8,9,10,11,12,13,14,15")
     p.add_argument("--json", action="store_true", help="one line of JSON for each seed")
     a = p.parse_args()
     results = []
