@@ -134,7 +134,7 @@ def pieces_about(
 
 
 def scaled_of(pieces: Mapping[str, tuple[float, int]], settings: FusionSettings) -> dict[str, float]:
-    """What each heuristic adds to an entity's score: decibans after weight, client bonus and its group's cap.
+    """What each heuristic adds to an entity's score: decibans after client bonus, weight and its group's cap.
 
     `pieces` has, by heuristic, the decibans that it gave for the best client, and for how many clients it spoke.
     """
@@ -178,14 +178,15 @@ def _able(tables: Mapping[str, pa.Table], settings: FusionSettings) -> pa.Table:
     rows = pa.concat_tables([table.cast(pa.schema([schema.field(n) for n in _BASE])) for _, table in given])
     of = np.repeat(np.arange(len(given)), sizes)
     weights = np.array([settings.weights.get(name, 1.0) for name, _ in given])
-    support = np.maximum(rows["decibans"].to_numpy(), 0.0) * weights[of]
+    said = rows["decibans"].to_numpy()
+    support = np.where(said > 0, said + settings.client_bonus_most_db, 0.0) * weights[of]
     enough = settings.low_db - settings.prior_db
     able = np.zeros(len(rows), bool)
     for column in ("server", "name"):
         place = _places(rows[column], column == "server")
         known = (place >= 0) & (support > 0)
         most = np.zeros((len(given), int(place.max(initial=0)) + 1))
-        np.maximum.at(most, (of[known], place[known]), support[known] + settings.client_bonus_most_db)
+        np.maximum.at(most, (of[known], place[known]), support[known])
         able |= (place >= 0) & (most.sum(axis=0) >= enough)[place]
     kept = np.flatnonzero(able)
     begin = np.concatenate([[0], np.cumsum(sizes)])[:-1]
@@ -274,11 +275,9 @@ def _scores(levels: pa.Table, settings: FusionSettings) -> list[Scored]:
 
 
 def weighted(heuristic: str, decibans: float, clients: int, settings: FusionSettings) -> float:
-    """A piece with its weight, and with the bonus that further clients add to support."""
-    given = decibans * settings.weights.get(heuristic, 1.0)
-    if given <= 0:
-        return given
-    return given + min(settings.client_bonus_db * (clients - 1), settings.client_bonus_most_db)
+    """A piece with the bonus that further clients add to support, times the heuristic's weight."""
+    bonus = min(settings.client_bonus_db * (clients - 1), settings.client_bonus_most_db) if decibans > 0 else 0.0
+    return (decibans + bonus) * settings.weights.get(heuristic, 1.0)
 
 
 def capped(pieces: Mapping[str, float], settings: FusionSettings) -> dict[str, float]:

@@ -60,7 +60,7 @@ def split(labels: Labelled, folds: int, seed: int) -> Iterator[tuple[Ints, Ints]
     from sklearn.model_selection import StratifiedGroupKFold
 
     parts = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    yield from parts.split(labels.raw, labels.hop, labels.place)
+    yield from parts.split(labels.said, labels.hop, labels.place)
 
 
 def _weights(
@@ -73,11 +73,11 @@ def _weights(
     """
     from scipy.optimize import minimize
 
-    many = labels.raw.shape[1]
+    many = labels.said.shape[1]
     share = _balanced(labels)
     sign = np.where(labels.hop, 1.0, -1.0)
-    spoke = np.maximum((labels.raw != 0).sum(axis=0), 1)
-    usual = (labels.raw**2).sum(axis=0) / spoke
+    spoke = np.maximum((labels.said != 0).sum(axis=0), 1)
+    usual = (labels.said**2).sum(axis=0) / spoke
     pull = strength * NATS**2 * usual / 4 if np.isfinite(strength) else np.zeros(many)
 
     def cost(x: Floats) -> tuple[float, Floats]:

@@ -6,6 +6,7 @@ its members, held within the group's cap.
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,20 +40,19 @@ class Example:
 class Labelled:
     """Labels in columns.
 
-    `raw` and `bonus` have a row for each label and a column for each of `heuristics`: its own decibans, which the
-    weight multiplies, and what further clients add to support; 0 where it was silent. `hop` is what a person
-    said; `place` numbers what the labels speak of, as labels of one hop or one name are no independent witnesses.
+    `said` has a row for each label and a column for each of `heuristics`: its decibans with what further clients
+    add to support, which the weight multiplies; 0 where it was silent. `hop` is what a person said; `place`
+    numbers what the labels speak of, as labels of one hop or one name are no independent witnesses.
     """
 
     heuristics: tuple[str, ...]
-    raw: Floats
-    bonus: Floats
+    said: Floats
     hop: Bools
     place: Ints
 
     def take(self, rows: Ints) -> Labelled:
         """Those rows alone."""
-        return Labelled(self.heuristics, self.raw[rows], self.bonus[rows], self.hop[rows], self.place[rows])
+        return Labelled(self.heuristics, self.said[rows], self.hop[rows], self.place[rows])
 
     @property
     def shares(self) -> Floats:
@@ -109,12 +109,12 @@ def smooth(labels: Labelled, prior_db: float, weights: Floats, shape: Shape) -> 
     within = total + SOFT_DB * (np.logaddexp(0, under) - np.logaddexp(0, over))
     free = 1 - 1 / (1 + np.exp(-np.clip(over, -500, 500))) - 1 / (1 + np.exp(-np.clip(under, -500, 500)))
     free = np.where(total == 0, 0.0, free)  # nobody spoke, or what is certain silenced it
-    return prior_db + within.sum(axis=1), labels.raw * (free @ shape.member.T)
+    return prior_db + within.sum(axis=1), labels.said * (free @ shape.member.T)
 
 
 def _by_group(labels: Labelled, weights: Floats, shape: Shape) -> Floats:
     """Each label's decibans of each group, before caps."""
-    weighed = labels.raw * weights + labels.bonus * (weights > 0)
+    weighed = labels.said * weights
     total: Floats = weighed @ shape.member
     certain = np.any(weighed[:, shape.proxy] >= fusion.CERTAIN_DB, axis=1, keepdims=True)
     return np.where(certain & (total < 0), 0.0, total)
@@ -123,16 +123,14 @@ def _by_group(labels: Labelled, weights: Floats, shape: Shape) -> Floats:
 def labelled(examples: Sequence[Example], settings: FusionSettings, disabled: frozenset[str]) -> Labelled:
     """Labels in columns; heuristics that are off, or that this version doesn't know, say nothing."""
     known = registry()
-    said = {h for e in examples for h in e.pieces}
-    heuristics = tuple(sorted(h for h in said if h in known and h not in disabled))
-    raw = np.zeros((len(examples), len(heuristics)))
-    clients = np.ones_like(raw)
-    for row, example in enumerate(examples):
-        for column, name in enumerate(heuristics):
-            raw[row, column], clients[row, column] = example.pieces.get(name, (0.0, 1))
-    bonus = np.minimum(settings.client_bonus_db * (clients - 1), settings.client_bonus_most_db)
+    spoke = {h for e in examples for h in e.pieces}
+    heuristics = tuple(sorted(h for h in spoke if h in known and h not in disabled))
+    plain = dataclasses.replace(settings, weights={})
+    said = np.array(
+        [[fusion.weighted(h, *e.pieces.get(h, (0.0, 1)), plain) for h in heuristics] for e in examples], np.float64
+    ).reshape(len(examples), len(heuristics))  # rows: labels are few
     hop = np.array([e.hop for e in examples], bool)
-    return Labelled(heuristics, raw, np.where(raw > 0, bonus, 0.0), hop, _places(examples))
+    return Labelled(heuristics, said, hop, _places(examples))
 
 
 def _places(examples: Iterable[Example]) -> Ints:
