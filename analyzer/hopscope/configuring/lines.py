@@ -9,6 +9,8 @@ from typing import Any
 Path = tuple[str | int, ...]
 """The keys that lead to a value; a number is the place in an array of tables."""
 
+_CLOSING = ("]", "}", '"""', "'''")  # one of these stands in the last line of a statement of several
+
 
 def lines_of(text: str) -> dict[Path, int]:
     """The line (from 1) on which each key and table of a valid TOML text is written.
@@ -29,6 +31,8 @@ def lines_of(text: str) -> dict[Path, int]:
         gathered.append(line)
         if line.rstrip().endswith((",", "[")) and "#" not in line:
             continue  # within a list, which may be long
+        if len(gathered) > 1 and not any(mark in line for mark in _CLOSING):
+            continue
         try:
             statement = tomllib.loads("\n".join(gathered))
         except tomllib.TOMLDecodeError:

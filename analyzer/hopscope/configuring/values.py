@@ -134,7 +134,7 @@ def _unquoted(text: str) -> str:
 def _toml(text: str) -> Any:
     try:
         return tomllib.loads(f"x = {text}")["x"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # numbers of more digits than Python reads are no TOMLDecodeError
         return None
 
 

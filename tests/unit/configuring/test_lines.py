@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tomllib
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -77,3 +79,17 @@ def test_what_is_not_written_stands_where_its_table_does() -> None:
     lines = lines_of("\n[a]\nx = 1")
     assert line_of(("a", "absent"), lines) == 2
     assert line_of(("absent",), lines) is None
+
+
+def test_a_long_list_is_parsed_a_few_times_whatever_stands_beside_its_items(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed = []
+    loads = tomllib.loads
+
+    def counted(text: str) -> dict[str, Any]:
+        parsed.append(text)
+        return loads(text)
+
+    monkeypatch.setattr(tomllib, "loads", counted)
+    nets = "".join(f'  "10.0.{i}.0/24", # site {i}\n' for i in range(200))
+    assert lines_of(f"a = [\n{nets}]\nb = 1\n") == {("a",): 1, ("b",): 203}
+    assert len(parsed) < 10

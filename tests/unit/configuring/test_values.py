@@ -106,3 +106,9 @@ def test_any_text_is_a_value_in_bounds_or_refused(written: str, setting: Setting
 def test_every_default_is_a_value_of_its_setting() -> None:
     for setting in catalogue().values():
         assert fitted(list(d) if isinstance(d := setting.default, tuple) else d, setting) == d, setting.name
+
+
+@pytest.mark.parametrize("written", ["[" * 3000, f"[{'1' * 5000}]", '["a"'])
+def test_a_list_that_is_no_toml_is_refused(written: str) -> None:
+    with pytest.raises(UnfitError, match="must be a list of texts"):
+        fitted(written, Setting("disabled", (), "", ""), text=True)
