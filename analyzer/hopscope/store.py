@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from hopscope.errors import UsageError
@@ -47,6 +49,25 @@ def check_writable(path: Path, option: str = "--findings") -> None:
             pass
     except OSError as e:
         raise UsageError(f"{path}: can't be written ({e.strerror or e}); name a writable file with {option}") from e
+
+
+@contextlib.contextmanager
+def locked(path: Path, option: str) -> Iterator[None]:
+    """The file is for nobody else who asks for this to change until the block ends: others wait.
+
+    `option` names another file. Raises UsageError when the file could not be written.
+    """
+    check_writable(path, option)
+    target = Path(os.path.realpath(path))
+    try:
+        descriptor = os.open(target.with_name(f".{target.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as e:
+        raise UsageError(f"{path}: can't be locked ({e.strerror or e}); name another file with {option}") from e
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def save(path: Path, findings: Iterable[Finding]) -> None:

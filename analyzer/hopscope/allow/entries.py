@@ -112,7 +112,7 @@ def load(path: Path, asn_of: AsnOf | None = None, must_exist: bool = False) -> A
     Raises UsageError with file, line and remedy at the first thing in it that is wrong.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as e:
         if must_exist:
             raise UsageError(f"{path}: no such file; name an allowlist with --allow") from e
@@ -126,7 +126,7 @@ def parse(text: str, path: Path, asn_of: AsnOf | None = None) -> Allowlist:
     """The allowlist of a text; `path` is named in errors. Raises UsageError."""
     try:
         tree = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as e:
+    except (ValueError, RecursionError) as e:  # numbers of more digits than Python reads are no TOMLDecodeError
         raise UsageError(f"{path}: not valid TOML ({e}); correct that line") from e
     for key in tree:
         if key not in ("allow", "groups"):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from hopscope import store
 from hopscope.allow.entries import CONDITIONS, NEVER, Entry, parse
 from hopscope.errors import UsageError
 
@@ -70,13 +71,16 @@ def end(path: Path, entry_id: str, today: datetime.date) -> None:
 
 def _edit(path: Path, change: Callable[[Any], None]) -> None:
     """Change a file in one step; nothing that another wrote meanwhile is lost, and its mode stays."""
+    with store.locked(path, "--allow"):
+        _change(path, change)
+
+
+def _change(path: Path, change: Callable[[Any], None]) -> None:
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
 
-    from hopscope import store
-
     try:
-        before = path.read_text(encoding="utf-8") if path.exists() else ""
+        before = path.read_text(encoding="utf-8-sig") if path.exists() else ""
         mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
     except (OSError, UnicodeDecodeError) as e:
         raise UsageError(f"{path}: can't be read ({e}); name the allowlist with --allow") from e
@@ -87,7 +91,8 @@ def _edit(path: Path, change: Callable[[Any], None]) -> None:
     except (TOMLKitError, ValueError, TypeError, AttributeError) as e:
         raise UsageError(f"{path}: can't be changed by a command ({e}); write each entry under [[allow]]") from e
     parse(text, path)  # nothing that couldn't be read again is written
-    if (path.read_text(encoding="utf-8") if path.exists() else "") != before:
+    # an editor asks for no lock
+    if (path.read_text(encoding="utf-8-sig") if path.exists() else "") != before:
         raise UsageError(f"{path}: was changed by somebody else meanwhile; run the command again")
     store.write_private(path, text.removesuffix("\n").split("\n"))
     try:

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import ipaddress
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -131,16 +129,10 @@ def changing(path: Path) -> Iterator[list[Label]]:
 
     Raises UsageError as `read` and `write` do; then, and when the block raises, the file stays as it was.
     """
-    store.check_writable(path, "--labels")
-    lock = path.with_name(f".{path.name}.lock")
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with store.locked(path, "--labels"):
         labels = read(path)
         yield labels
         write(path, labels)
-    finally:
-        os.close(descriptor)
 
 
 def in_force(labels: Iterable[Label]) -> list[Label]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,7 @@ def test_an_entry_ends_with_the_day_before_it_expires() -> None:
         ("groups = 3", "must be a table"),
         ('[groups]\nb = ["x"]', "group 'b'"),
         ("[[allow]", "not valid TOML"),
+        (entry(f"asns = [{'1' * 5000}]"), "not valid TOML"),
     ],
 )
 def test_what_is_wrong_is_one_line_with_its_place(text: str, said: str) -> None:
@@ -104,6 +106,13 @@ def test_what_is_wrong_is_one_line_with_its_place(text: str, said: str) -> None:
 def test_errors_name_the_line_of_the_entry() -> None:
     with pytest.raises(UsageError, match=r"allow\.toml line 14: entry 'hoster'"):
         read(WHOLE.replace("203.0.113.0/24", "203.0.113.0/99"))
+
+
+def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
+    path = tmp_path / "allow.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + WHOLE.encode())
+    writing.end(path, "hoster", TODAY)
+    assert entries.load(path).entry("hoster").expires == TODAY
 
 
 def test_a_missing_file_is_an_empty_allowlist_unless_it_was_named(tmp_path: Path) -> None:
@@ -132,6 +141,18 @@ def test_adding_and_ending_keep_what_people_wrote(tmp_path: Path) -> None:
     assert [e.id for e in got] == ["nightly", "hoster", "new"]
     assert not got[0].in_force(TODAY)
     assert got[2] == new
+
+
+def test_two_who_add_at_once_lose_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "allow.toml"
+
+    def add(name: str) -> None:
+        for number in range(10):
+            writing.add(path, [Entry(f"{name}-{number}", "r", names=("a.example",))])
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(add, ("ada", "eve")))
+    assert len(entries.load(path).entries) == 20
 
 
 def test_what_could_not_be_read_again_is_not_written(tmp_path: Path) -> None:
