@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 from collections.abc import Iterator, Sequence
 
 from hopscope.allow.entries import Allowlist, Entry
@@ -91,8 +92,20 @@ def _rented(name: str) -> Iterator[str]:
         wide = next((d for d in RENTED if plain == d or d.endswith(f".{plain}")), None)
         if wide is not None:
             yield f"{name}: anybody gets a name under {wide}"
+    operators = _operators()
+    labels = plain.split(".")
+    around = (".".join(labels[i:]) for i in range(len(labels)))
+    if operator := next((o for o in map(operators.get, (name, *around)) if o is not None), None):
+        yield f"{name}: {operator} leads to any machine of its customers"
+
+
+@functools.cache
+def _operators() -> dict[str, str]:
+    """Who runs each suffix of `services`, and, as `.domain`, each domain that a suffix lies under."""
+    out: dict[str, str] = {}
     for service in services():
-        inside = (s for s in service.suffixes if plain == s or plain.endswith(f".{s}") or s.endswith(name))
-        if next(inside, None) is not None:
-            yield f"{name}: {service.operator} leads to any machine of its customers"
-            return
+        for suffix in service.suffixes:
+            labels = suffix.split(".")
+            for key in (suffix, *(f".{'.'.join(labels[i:])}" for i in range(1, len(labels)))):
+                out.setdefault(key, service.operator)
+    return out

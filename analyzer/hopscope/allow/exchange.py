@@ -89,6 +89,7 @@ def left_out(refused: Iterable[tuple[str, str]]) -> list[str]:
 
 def read(text: str, name: str, form: str | None = None) -> Taken:
     """What a file holds; `form` is one of FORMATS, else told by its beginning. Raises UsageError naming the file."""
+    text = text.removeprefix("\ufeff")  # as editors of Windows write it
     form = form or guess(text)
     taken = {"zeek-intel": _from_intel, "misp": _from_misp, "list": _from_list}[form](text, name)
     count = sum(map(len, taken.conditions.values()))
@@ -224,7 +225,7 @@ def _intel(rows: _Rows, refused: list[tuple[str, str]]) -> Iterator[str]:
 def _misp(rows: _Rows, kind: str, version: str, refused: list[tuple[str, str]]) -> dict[str, object]:
     """One warninglist: it has one type. A name without its subdomains is a string, with them a hostname."""
     values: list[str] = []
-    named = {entry.id: frozenset(entry.names) for entry, _ in rows}
+    named = {id: frozenset(entry.names) for id, entry in {entry.id: entry for entry, _ in rows}.items()}
     for entry, (condition, item) in rows:
         name = item.removeprefix(".")
         both = condition == "names" and {name, f".{name}"} <= named[entry.id]

@@ -91,3 +91,8 @@ def test_an_exact_name_of_a_content_network_is_one_customers() -> None:
 
 def test_as_numbers_without_a_database() -> None:
     assert any("network.asn_database" in d for d in doubted('asns = [64500]\nnames = ["a.example"]'))
+
+
+def test_a_name_that_only_ends_like_a_tunnels_is_another() -> None:
+    assert doubted('names = ["grok.io", ".grok.io", "visualstudio.com"]') == []
+    assert any("Microsoft dev tunnels" in d for d in doubted('names = [".visualstudio.com"]'))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hopscope.allow import adding, entries, exchange
-from hopscope.allow.entries import Allowlist
+from hopscope.allow.entries import Allowlist, Entry
 from hopscope.errors import UsageError
 
 INTEL = (
@@ -189,3 +190,22 @@ def test_an_import_is_an_entry_for_each_kind_of_item() -> None:
     assert {e.reason for e in made} == {"their list (from csirt)"}
     again = adding.imported(asked, taken, Allowlist(tuple(made)), "f")
     assert not {e.id for e in made} & {e.id for e in again}
+
+
+@pytest.mark.parametrize("form", [None, "zeek-intel"])
+def test_a_byte_order_mark_is_no_part_of_a_list(form: str | None) -> None:
+    assert conditions(f"\ufeff{INTEL}", form) == conditions(INTEL)
+
+
+def test_names_of_an_entry_are_looked_through_once_however_many_there_are() -> None:
+    looks = 0
+
+    class Names(tuple[str, ...]):
+        def __iter__(self) -> Iterator[str]:
+            nonlocal looks
+            looks += 1
+            return super().__iter__()
+
+    entry = Entry("x", "r", names=Names(f"{i}.example" for i in range(100)))
+    exchange.write([entry], "misp", "hostname", "20261122")
+    assert looks < 10
