@@ -54,6 +54,7 @@ docs: .venv/.ready-test
 	$(BIN)/python docs/settings.py
 	$(BIN)/python docs/heuristics.py
 	$(BIN)/python docs/outputs.py
+	$(BIN)/python docs/tutorial.py
 
 quality: .venv/.ready-test
 	$(BIN)/python -m bench.quality
