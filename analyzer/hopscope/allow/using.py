@@ -11,7 +11,7 @@ from hopscope import places
 from hopscope.allow import asns, entries, matched
 from hopscope.allow.applying import Shown, apply
 from hopscope.allow.entries import Allowlist
-from hopscope.config import Config
+from hopscope.config import Config, FusionSettings
 from hopscope.errors import UsageError
 from hopscope.findings import Finding
 from hopscope.outputs import words
@@ -31,6 +31,7 @@ class Using:
         self._must_exist = named is not None if must_exist is None else must_exist
         self.path = places.allow_file(os.environ) if named is None else Path(named)
         self._seen = self._stamp()
+        self._bare: tuple[int, ...] | None = ()  # the stamp of a file that was gone or empty when last looked at
         self.allowlist = self._load()
 
     def over(self, findings: Iterable[Finding], made: datetime | None = None) -> Shown:
@@ -50,6 +51,11 @@ class Using:
         return shown
 
     @property
+    def fusion(self) -> FusionSettings:
+        """By which a finding that lost evidence is scored."""
+        return self._config.fusion
+
+    @property
     def today(self) -> date:
         """The day, in UTC, by which entries expire."""
         return self._now().date()
@@ -57,17 +63,24 @@ class Using:
     def refresh(self, config: Config | None = None) -> str | None:
         """Read the file again when it changed, or with other settings; the line that tells it, None when nothing did.
 
-        A file that can't be read leaves the entries as they were, and is told once for each change.
+        A file that can't be read leaves the entries as they were, and is told once for each change. One that is gone
+        or empty is taken when it is so still the next time: an editor may be about to write it.
         """
         stamp = self._stamp()
         if stamp == self._seen and config is None:
             return None
+        if config is None and not (stamp and stamp[1]) and stamp != self._bare:
+            self._bare = stamp
+            return None
+        self._bare = ()
         changed, self._seen = stamp != self._seen, stamp
         self._config = config or self._config
         try:
             self.allowlist = self._load()
         except UsageError as e:
             return f"{e}; the allowlist stays as it was"
+        if stamp is None:
+            return f"{self.path}: is gone; nothing is hidden any more" if changed else None
         return f"{self.path}: read again, {words.plural(len(self.allowlist.entries), 'entry')}" if changed else None
 
     def _load(self) -> Allowlist:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import sys
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hopscope import options, places
+from hopscope.errors import UsageError
 from hopscope.options import EXIT_CODES, FOUND, NOTHING
 
 if TYPE_CHECKING:
@@ -153,7 +155,7 @@ def _stay(
     loop = Loop(source, settings.config, count, time.monotonic, allowed, renewed, known)
     last: Tick | None = None
     shown = 0
-    problems = _Problems(count)
+    problems, kept = _Problems(count), _Keeping(keep)
     terminal.say(f"reading {name}; Ctrl-C ends it")
     with _ended() as ended, terminal.status() as status:
 
@@ -169,12 +171,12 @@ def _stay(
             if send:
                 for finding in arisen:
                     source.send_finding(finding)
-            if keep is not None:
-                store.save(keep, tick.found)
+            kept(functools.partial(store.save, findings=tick.found))
             last = tick
     problems.tell()
-    if keep is not None and last is not None and settings.config.keep.window:
-        runs.save(places.run_of(keep), last.run)
+    if last is not None and settings.config.keep.window:
+        run = last.run
+        kept(lambda path: runs.save(places.run_of(path), run))
     return _sum_up(last, count, severity, keep, allowed.lines)
 
 
@@ -225,6 +227,28 @@ class _Allowed:
         if line is not None:
             terminal.say(line)
         return line is not None
+
+
+class _Keeping:
+    """Keeps things beside the findings, if anywhere; what stands in the way is told once, and ends nothing."""
+
+    def __init__(self, path: Path | None):
+        self._path = path
+        self._told = ""
+
+    def __call__(self, save: Callable[[Path], None]) -> None:
+        from hopscope import terminal
+
+        if self._path is None:
+            return
+        try:
+            save(self._path)
+        except UsageError as e:
+            if str(e) != self._told:
+                terminal.say(f"what was found isn't kept: {e}")
+            self._told = str(e)
+        else:
+            self._told = ""
 
 
 class _Problems:

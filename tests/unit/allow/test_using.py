@@ -67,7 +67,29 @@ def test_a_changed_file_is_read_again_and_a_broken_one_is_not() -> None:
     assert run.refresh() is None
     assert run.over([FINDING]).shown == ()
     path.unlink()
-    assert run.refresh() is not None
+    assert run.refresh() is None
+    assert run.refresh() == f"{path}: is gone; nothing is hidden any more"
+    assert run.refresh() is None
+    assert run.over([FINDING]).shown == (FINDING,)
+
+
+@pytest.mark.parametrize("empty", [True, False])
+def test_a_file_that_an_editor_is_about_to_write_hides_what_it_hid(empty: bool) -> None:
+    path = write(ENTRY)
+    run = using()
+    if empty:
+        write("")
+    else:
+        path.rename(path.with_suffix(".bak"))
+    assert run.refresh() is None
+    assert run.over([FINDING]).shown == ()
+    write(ENTRY + 'ports = "none"\n')
+    said = run.refresh()
+    assert said is not None
+    assert "unknown key" in said
+    write("")
+    assert run.refresh() is None
+    assert run.refresh() == f"{path}: read again, 0 entries"
     assert run.over([FINDING]).shown == (FINDING,)
 
 
