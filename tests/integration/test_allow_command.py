@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hopscope import cli, hunting, store
+from hopscope import cli, hunting, options, store
 from hopscope.findings import Finding
 from hopscope.hunting import Findings
 from support.findings import BARE, FINDING, finding
@@ -312,6 +312,30 @@ def test_test_says_which_entries_hide_it_and_why_others_do_not(run: Run, allow_f
     code, out, _ = run("allow", "test", "www.example.com")
     assert code == 1
     assert "no entry hides it" in out
+
+
+def test_test_says_that_what_entries_leave_of_it_is_too_little(run: Run, allow_file: Path) -> None:
+    keep(finding("medium", 5.0))
+    assert run("allow", "add", "--from", "hop-3fa", "--address", "--heuristic", "unnamed", "--reason", "r")[0] == 0
+    code, out, _ = run("allow", "test", "hop-3fa")
+    assert code == 1
+    assert "lowered by allowlist entry r" in flat(out)
+    assert "no entry hides it" in out
+    assert run("allow", "add", "--from", "hop-3fa", "--address", "--heuristic", "path_gap", "--reason", "g")[0] == 0
+    assert run("findings")[0] == 0
+    code, out, _ = run("allow", "test", "hop-3fa")
+    assert code == 0
+    assert "less than low" in flat(out)
+    assert "no entry hides it" not in out
+
+
+def test_what_is_written_is_told_though_findings_cannot_be_read(run: Run, allow_file: Path) -> None:
+    keep(FINDING)
+    options.kept(None).write_text("torn")
+    code, out, err = run("allow", "add", "--network", "203.0.113.0/24", "--reason", "r")
+    assert code == 2
+    assert "written to" in out
+    assert "not a finding" in err
 
 
 # exchange

@@ -147,9 +147,9 @@ def test(what: str, allow_file: str | None, config_file: str | None, store_file:
     from hopscope.allow import trying
 
     using = _using(allow_file, config_file)
-    tried = trying.tried(what, using.allowlist, options.kept(store_file), options.now().date())
+    tried = trying.tried(what, using.allowlist, options.kept(store_file), options.now(), using.fusion)
     _page(trying.rows(tried))
-    return NOTHING if any(t.hidden for t in tried) else FOUND
+    return NOTHING if any(t.by is not None for t in tried) else FOUND
 
 
 @allow.command(epilog=DONE)
@@ -289,9 +289,11 @@ def _told(ids: Sequence[str], using: Using, store_file: str | None, lines: Itera
     from hopscope.allow import listing
     from hopscope.outputs import words
 
+    # first of all: findings or labels that can't be read leave it written
+    _say([*lines, "", f"written to {words.place(using.path)}"])
     using.refresh()
     entries = [e for e in listing.listed(using, store_file, None, options.now()) if e.entry.id in ids]
-    told = [*lines, "", f"written to {words.place(using.path)}"]
+    told: list[str] = []
     for e in entries:
         told += _effect("hidden" if not e.entry.heuristics else "hidden or counting for less", e.findings)
         told += [f"{e.entry.id}: {warning}" for warning in e.warnings]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 from hopscope import store
-from hopscope.allow.applying import told
+from hopscope.allow.applying import apply, told
 from hopscope.allow.entries import Allowlist
 from hopscope.allow.items import host_name, parse_service
 from hopscope.allow.matching import DESTINATIONS, Subject, Verdict, judge, subject
+from hopscope.config import FusionSettings
 from hopscope.findings import Finding
 from hopscope.outputs import words
 from hopscope.outputs.page import Row
@@ -21,19 +22,18 @@ NEAREST = 3  # entries that are told though they don't hold
 
 @dataclass(frozen=True)
 class Tried:
-    """What was asked about, and what each entry says, those in force and those that expired."""
+    """What was asked about, and what each entry says, those in force and those that expired.
+
+    `by` is what hides it, in words: an entry, or entries that leave too little of it; None where nothing does.
+    """
 
     what: str
     force: tuple[Verdict, ...]
     ended: tuple[Verdict, ...]
-
-    @property
-    def hidden(self) -> bool:
-        """An entry in force hides it."""
-        return any(v.holds and not v.entry.heuristics for v in self.force)
+    by: str | None
 
 
-def tried(what: str, allowlist: Allowlist, kept: Path, today: date) -> list[Tried]:
+def tried(what: str, allowlist: Allowlist, kept: Path, now: datetime, settings: FusionSettings) -> list[Tried]:
     """Each finding that is meant by an id, address or name; the address or name itself where no finding is.
 
     Raises UsageError when it is none of them.
@@ -44,16 +44,25 @@ def tried(what: str, allowlist: Allowlist, kept: Path, today: date) -> list[Trie
         found = [store.find(kept, what)]
     else:
         found = [f for f in findings if _meant(f, about)]
-    subjects = [(f"{f.id}  {words.hop(f)}  {f.severity} {words.decibans(f.score_db)} dB", subject(f)) for f in found]
     if not found and about is not None:
-        subjects = [(f"{what} (no finding of the last run)", about)]
-    return [_tried(title, s, allowlist, today) for title, s in subjects]
+        force, ended = _judged(about, allowlist, now.date())
+        by = next((told(v.entry) for v in force if v.holds and not v.entry.heuristics), None)
+        return [Tried(f"{what} (no finding of the last run)", force, ended, by)]
+    out = []
+    for f in found:
+        title = f"{f.id}  {words.hop(f)}  {f.severity} {words.decibans(f.score_db)} dB"
+        hidden = apply([f], allowlist, now, settings).hidden
+        out.append(Tried(title, *_judged(subject(f), allowlist, now.date()), hidden[0].suppression if hidden else None))
+    return out
 
 
-def _tried(title: str, about: Subject, allowlist: Allowlist, today: date) -> Tried:
+def _judged(about: Subject, allowlist: Allowlist, today: date) -> tuple[tuple[Verdict, ...], tuple[Verdict, ...]]:
+    """What the entries in force say, and those that expired."""
     verdicts = [judge(e, about, allowlist.asn_of) for e in allowlist.entries]
-    force = tuple(v for v in verdicts if v.entry.in_force(today))
-    return Tried(title, force, tuple(v for v in verdicts if not v.entry.in_force(today)))
+    return (
+        tuple(v for v in verdicts if v.entry.in_force(today)),
+        tuple(v for v in verdicts if not v.entry.in_force(today)),
+    )
 
 
 def _asked(text: str) -> Subject | None:
@@ -105,7 +114,9 @@ def _rows(t: Tried) -> Iterator[Row]:
         yield Row(f"{v.entry.id}: {'; '.join(c.why for c in v.failing)}", "not by", 12, indent=2)
     if not t.force:
         yield Row("no entry is in force", indent=2)
-    elif not holds:
+    elif t.by is not None and all(v.entry.heuristics for v in holds):
+        yield Row(t.by, "hidden", 12, indent=2)
+    elif t.by is None:
         yield Row("no entry hides it", indent=2)
 
 
