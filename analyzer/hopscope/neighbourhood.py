@@ -20,7 +20,7 @@ from hopscope.heuristics import registry
 from hopscope.heuristics.base import Window
 from hopscope.narrowing import network
 
-OF_PAIRS = ("samples", "floors", "rhythm", "starts", "sets")
+OF_PAIRS = ("samples", "floors", "starts", "sets")
 MOST_PAIRS = 20_000  # a part with more is not weighed anew: each trial would take seconds
 
 

@@ -31,7 +31,6 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     },
     "samples": {**_PAIR, "hash": 0, "uid": "C0", "seg": 0, "ts_us": START, "end_us": START + 100_000},
     "floors": {**_PAIR, "measure": "tcp_rtt", "value_us": 20_000, "uid": "C0"},
-    "rhythm": {**_PAIR, "slot": 0, "connections": 1},
     "starts": {**_PAIR, "ts_us": START, "uid": "C0", "orig_bytes": 500, "resp_bytes": 1500},
     "sets": {**_PAIR, "kind": "service", "value": "ssl", "hash": 0, "uid": "C0", "connections": 1},
     "legs": {
@@ -94,7 +93,6 @@ def make_window(
     pairs: Rows | None = None,
     samples: Rows = (),
     floors: Rows = (),
-    rhythm: Rows = (),
     starts: Rows = (),
     sets: Rows = (),
     legs: Rows = (),
@@ -115,7 +113,7 @@ def make_window(
     start_table = rows("starts", starts)
     tables = {
         "pairs": _pairs_of(start_table) if pairs is None else rows("pairs", pairs),
-        "samples": rows("samples", samples), "floors": rows("floors", floors), "rhythm": rows("rhythm", rhythm),
+        "samples": rows("samples", samples), "floors": rows("floors", floors),
         "starts": start_table, "sets": rows("sets", sets), "legs": rows("legs", legs), "names": rows("names", names),
         "first_seen": rows("first_seen", first_seen), "host_hours": rows("host_hours", host_hours),
     }  # fmt: skip

@@ -55,7 +55,6 @@ class Window:
     pairs: ir.Table
     samples: ir.Table
     floors: ir.Table
-    rhythm: ir.Table
     starts: ir.Table
     sets: ir.Table
     legs: ir.Table

@@ -128,12 +128,6 @@ def _floors(c: ir.Table) -> ir.Table:
     return long.filter(long.value_us.notnull()).select(*schema.TABLES["floors"].names)
 
 
-def _rhythm(c: ir.Table) -> ir.Table:
-    first = c.filter(c.seg == 0)
-    slot = _whole(first.ts_us, schema.RHYTHM_SECONDS * _US)
-    return first.select(*KEY, "hour", slot=slot, connections=ibis.literal(1, "int64"))
-
-
 def _starts(c: ir.Table) -> ir.Table:
     columns = schema.TABLES["starts"].names
     first = c.filter(c.seg == 0).select(*columns)
@@ -200,7 +194,7 @@ def _leg(c: ir.Table, role: str) -> ir.Table:
 
 
 _LIFTS: dict[str, Callable[[ir.Table], ir.Table]] = {
-    "pairs": _pairs, "samples": _samples, "floors": _floors, "rhythm": _rhythm, "starts": _starts, "sets": _sets,
+    "pairs": _pairs, "samples": _samples, "floors": _floors, "starts": _starts, "sets": _sets,
     "legs": _legs,
 }  # fmt: skip
 

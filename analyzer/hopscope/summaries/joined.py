@@ -22,7 +22,7 @@ _TYPES = {
     pa.string(): "VARCHAR", pa.int64(): "BIGINT", pa.int32(): "INTEGER", pa.float64(): "DOUBLE", pa.bool_(): "BOOLEAN",
     pa.list_(pa.int32()): "INTEGER[]", pa.list_(pa.float64()): "DOUBLE[]",
 }  # fmt: skip
-_VIEWS = ("samples", "floors", "rhythm", "starts", "sets")
+_VIEWS = ("samples", "floors", "starts", "sets")
 
 
 def tables(

@@ -68,7 +68,6 @@ RULES: dict[str, Rule] = {
         by=(*_PAIR_HOUR, "measure", "uid"), least=("value_us",),
         cut_by=("pair", "hour", "measure"), order=("value_us", "uid"), every_hour=True,
     ),
-    "rhythm": Rule(by=(*_PAIR_HOUR, "slot"), sums=("connections",)),
     "starts": Rule(cut_by=("pair", "hour"), order=("ts_us", "uid"), every_hour=True),
     "sets": Rule(
         by=(*_PAIR_HOUR, "kind", "value"), sums=("connections",), least=("hash", "uid"),

@@ -18,7 +18,6 @@ FLOOR_ROWS = 8  # least values kept per pair, hour and measure
 START_ROWS = 256  # first connection starts kept per pair and hour, in order
 SESSION_CALLS = 6  # calls within one segment of a connection from which they count as starts of their own
 SET_ROWS = 16  # least hashes kept per pair, hour and kind; one more tells that there were more
-RHYTHM_SECONDS = 60  # the fixed grid of the count vector
 LEG_ROWS = 20_000  # leg rows kept per host and hour; whole 10-second buckets drop beyond
 LEG_BUCKET_SECONDS = 10
 SILENCE_SECONDS = 0.5  # without payload in one direction: what `on_starts` takes for silence
@@ -58,8 +57,6 @@ TABLES: dict[str, pa.Schema] = {
     ]),
     # least values with their uid; measures: tcp_rtt, client_rtt, hello_rtt, finished_rtt, first_reply, reply_p10
     "floors": pa.schema([*_KEY, ("hour", _I), ("measure", _T), ("value_us", _I), ("uid", _T)]),
-    # connections per minute; merges by sum
-    "rhythm": pa.schema([*_KEY, ("hour", _I), ("slot", _I), ("connections", _I)]),
     # first starts of connections in order, and of exchanges in sessions kept open (bytes null);
     # merges by union, START_ROWS rows of least (ts_us, uid)
     "starts": pa.schema([*_KEY, ("hour", _I), ("ts_us", _I), ("uid", _T), ("orig_bytes", _I), ("resp_bytes", _I)]),

@@ -96,17 +96,7 @@ class TestFloors:
         assert tables(rows)["floors"] == []
 
 
-class TestRhythmAndStarts:
-    def test_count_connections_by_the_minute_they_began_in(self):
-        rows = [
-            connection("C1"),
-            connection("C1", seg=1),
-            connection("C2", ts=T + 59_999_999),
-            connection("C3", ts=T + 60_000_000),
-        ]
-        rhythm = tables(rows)["rhythm"]
-        assert {(r["slot"], r["connections"]) for r in rhythm} == {(T // 60_000_000, 2), (T // 60_000_000 + 1, 1)}
-
+class TestStarts:
     def test_keep_the_first_starts_in_order_of_time_and_uid(self):
         rows = [
             connection("C3", ts=T + 1),
