@@ -20,7 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import ibis
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -33,11 +35,15 @@ from hopscope.findings import Entity
 from hopscope.heuristics import registry
 from hopscope.heuristics.base import EVIDENCE, Window
 from hopscope.summaries.schema import KEY, PAIR
-from hopscope.summaries.window import TABLES
+from hopscope.summaries.window import FIRST_SEEN, HOST_HOURS, TABLES
 
 FORM = 1  # of the directory; another one is refused
 GROUP_ROWS = 1 << 16  # rows of evidence that are read together
-_TABLES = (*TABLES, "first_seen", "host_hours")
+_TABLES: dict[str, list[str]] = {
+    **{name: columns.names for name, columns in TABLES.items()},
+    "first_seen": [c for c in FIRST_SEEN.names if c != "last_us"],  # heuristics ask for the beginning alone
+    "host_hours": HOST_HOURS.names,
+}
 _OF_PAIRS = tuple(name for name, columns in TABLES.items() if name != "pairs" and set(KEY) <= set(columns.names))
 Hours = Mapping[frozenset[int], Window]
 Take = Callable[[str, Sequence[int]], list[dict[str, Any]]]  # a heuristic's rows of evidence at these places
@@ -117,13 +123,19 @@ def load(path: Path, baseline: Callable[[int], Baseline] | None = None) -> Run:
             for number, hours in enumerate(plain["by_hours"])
         }
         stored = _Stored(path / "evidence", plain["evidence"])
+        tables = stored.tables()
     except FileNotFoundError as e:
         raise UsageError(
             f"{path}: what the findings were weighed from isn't kept here; hunt again (with keep.window = true)"
         ) from e
-    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as e:
-        raise UsageError(f"{path}: can't be used ({e}); hunt again") from e
-    return Run(window, by_hours, config, plain["read"], stored.tables(), plain["void"], stored.take, plain["version"])
+    except _DAMAGE as e:
+        told = (str(e) or type(e).__name__).splitlines()[0]  # DuckDB tells more, over several lines
+        raise UsageError(f"{path}: can't be used ({told}); hunt again") from e
+    return Run(window, by_hours, config, plain["read"], tables, plain["void"], stored.take, plain["version"])
+
+
+_DAMAGE = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, pa.ArrowException, duckdb.Error)
+"""What reading a directory raises that is no run, or one that was cut short or written by another version."""
 
 
 class _Stored:
@@ -131,6 +143,8 @@ class _Stored:
 
     def __init__(self, place: Path, names: Sequence[str]):
         self._files = {name: pq.ParquetFile(place / f"{name}.parquet") for name in names}
+        for name, file in self._files.items():
+            _require(f"evidence/{name}.parquet", file.schema_arrow, EVIDENCE.names)
 
     def tables(self) -> dict[str, pa.Table]:
         columns = list(EVIDENCE.names[: EVIDENCE.get_field_index("decibans") + 1])
@@ -150,6 +164,12 @@ class _Stored:
         return [found[place] for place in wanted.tolist()]
 
 
+def _require(file: str, schema: pa.Schema, columns: Sequence[str]) -> None:
+    lacking = [c for c in columns if c not in schema.names]
+    if lacking:
+        raise ValueError(f"{file} has no {', '.join(lacking)}")
+
+
 def _write_window(place: Path, window: Window) -> None:
     """Write a window's tables; what numbers a pair's columns need not be told in each of them."""
     place.mkdir()
@@ -162,6 +182,9 @@ def _write_window(place: Path, window: Window) -> None:
 def _window(place: Path, plain: Mapping[str, Any], config: Config, baseline: Baseline | None) -> Window:
     from hopscope.summaries import engine
 
+    for name, columns in _TABLES.items():
+        expected = [c for c in columns if name not in _OF_PAIRS or c not in PAIR]
+        _require(f"{place.name}/{name}.parquet", pq.read_schema(place / f"{name}.parquet"), expected)
     backend = ibis.duckdb.connect(**engine.CONFIG)
     tables = {name: backend.read_parquet(place / f"{name}.parquet", table_name=f"kept_{name}") for name in _TABLES}
     pairs = tables["pairs"].select(*KEY)
@@ -227,14 +250,21 @@ def _config(plain: Mapping[str, Any]) -> Config:
     )  # fmt: skip
     known = registry()
     return Config(
-        **{name: cls(**_tuples(plain["sections"][name])) for name, cls in SECTIONS.items()},
+        **{name: _settings(cls, plain["sections"][name]) for name, cls in SECTIONS.items()},
         heuristics={
-            name: type(known[name].defaults)(**_tuples(values))
+            name: _settings(type(known[name].defaults), values)
             for name, values in plain["heuristics"].items() if name in known
         },
         disabled=frozenset(plain["disabled"]),
         overrides=overrides,
     )  # fmt: skip
+
+
+def _settings(cls: type[Any], values: Mapping[str, Any]) -> Any:
+    unknown = sorted(values.keys() - {f.name for f in dataclasses.fields(cls)})
+    if unknown:
+        raise ValueError(f"unknown setting {unknown[0]}")
+    return msgspec.convert(values, cls)
 
 
 def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:

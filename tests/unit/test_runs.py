@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from hopscope import config, dossier, fusion, hunting, rescoring, runs
@@ -105,6 +110,38 @@ def test_a_run_is_private_and_replaced(pcaps: Path, kept: Path) -> None:
     assert kept.stat().st_mode & 0o077 == 0
     hunting.hunt(pcaps / CAPTURE, keep=kept)
     assert sorted(p.name for p in kept.parent.iterdir()) == [kept.name]
+
+
+def test_a_damaged_run_is_refused_in_one_line(kept: Path, tmp_path: Path) -> None:
+    def refused(damage: Callable[[Path], object]) -> None:
+        place = shutil.copytree(kept, tmp_path / "r.run")
+        damage(place)
+        with pytest.raises(UsageError, match=r"^[^\n]*r\.run: [^\n]*hunt again[^\n]*$"):
+            runs.load(place)
+        shutil.rmtree(place)
+
+    def put(*keys: Any, value: Any) -> Callable[[Path], object]:
+        def damage(place: Path) -> None:
+            plain = part = json.loads((place / "run.json").read_text())
+            for key in keys[:-1]:
+                part = part[key]
+            part[keys[-1]] = value
+            (place / "run.json").write_text(json.dumps(plain))
+
+        return damage
+
+    for text in ("", "[]", "[" * 100_000, "\0"):
+        refused(lambda place, text=text: (place / "run.json").write_text(text))  # type: ignore[misc]
+    refused(put("window", value=[]))
+    refused(put("by_hours", value=[[3]]))
+    refused(put("config", "sections", "fusion", value=None))
+    refused(put("config", "sections", "fusion", "low_db", value="low"))
+    refused(put("config", "sections", "network", "nosuch", value=1))
+    refused(put("config", "heuristics", "path_gap", "floor_ms", value=[15]))
+    for file in ("window/pairs.parquet", "window/first_seen.parquet", "evidence/path_gap.parquet"):
+        refused(lambda place, file=file: (place / file).unlink())  # type: ignore[misc]
+        refused(lambda place, file=file: os.truncate(place / file, 200))  # type: ignore[misc]
+        refused(lambda place, file=file: pq.write_table(pa.table({"x": [1]}), place / file))  # type: ignore[misc]
 
 
 def test_what_isn_t_a_run_is_refused(tmp_path: Path) -> None:
