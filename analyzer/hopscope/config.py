@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import itertools
+import re
 import zoneinfo
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from typing import Any
 
 from hopscope.errors import UsageError
 
+_BASELINE = re.compile(r"[0-9]{1,9}")
 SIGNED = frozenset({"", "decibans"})  # units of what may be less than nothing
 
 
@@ -105,8 +107,8 @@ class BaselineSettings:
     use: str = setting("latest", "", 'the learnt baseline to judge by: "latest" where there is one, its number, "none"')
 
     def __post_init__(self) -> None:
-        if self.use not in ("latest", "none") and not (self.use.isdecimal() and self.use.isascii()):
-            raise UsageError(f"baseline.use: {self.use!r} is neither latest nor none nor a baseline's number")
+        if self.use not in ("latest", "none") and not _BASELINE.fullmatch(self.use):
+            raise UsageError(f"baseline.use: {self.use[:40]!r} is neither latest nor none nor a baseline's number")
 
 
 @dataclass(frozen=True)

@@ -105,6 +105,7 @@ def test_list_show_and_remove(run: Run, learnt: Path) -> None:
         (["show", "3"], "no baseline 3: none was learnt yet"),
         (["show", "-1x"], "No such option"),
         (["show", "first"], "'first' is no baseline's number"),
+        (["show", "9" * 5000], "is no baseline's number"),
         (["remove", "latest"], "'latest' is no baseline's number"),
         (["learn", "--days", "0", "x.pcap"], "Invalid value for '--days'"),
     ],

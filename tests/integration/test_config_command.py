@@ -55,6 +55,17 @@ def lines(text: str) -> list[dict[str, Any]]:
 # init
 
 
+def test_none_is_no_file_to_begin_or_to_miss(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("config", "init", "none")[0] == 2
+    monkeypatch.setenv("HOPSCOPE_CONFIG", "none")
+    code, _, said = run("config", "init")
+    assert code == 2
+    assert "stands for no file" in said
+    assert not (tmp_path / "none").exists()
+    assert run("config", "check") == (0, "", "hopscope: HOPSCOPE_CONFIG=none: no file of settings is read\n")
+
+
 def test_init_writes_every_setting_for_the_user_and_check_finds_nothing_wrong(run: Run, usual: Path) -> None:
     assert run("config", "init") == (0, "", f"hopscope: wrote {usual}; every setting in it is commented out\n")
     text = usual.read_text()

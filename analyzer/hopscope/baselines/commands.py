@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -170,8 +171,8 @@ def _learnt(
 
 
 def _number(text: str) -> int:
-    if not (text.isdecimal() and text.isascii()):
-        raise UsageError(f"'{text}' is no baseline's number; hopscope baseline list shows them")
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise UsageError(f"'{text:.40}' is no baseline's number; hopscope baseline list shows them")
     return int(text)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from hopscope import options, places
+from hopscope import options
 from hopscope.errors import UsageError
 from hopscope.options import DONE_CODES, NOTHING, USAGE
 
@@ -42,12 +42,14 @@ def init(file: str | None, force: bool) -> int:
     FILE is the user's own file of settings unless told; - is standard output.
     """
     from hopscope import store, terminal
-    from hopscope.configuring import template
+    from hopscope.configuring import sources, template
 
     if file == "-":
         sys.stdout.writelines(f"{line}\n" for line in template.lines())
         return NOTHING
-    path = Path(file) if file is not None else _usual()
+    path = sources.place(file, os.environ)
+    if path is None:
+        raise UsageError("none: stands for no file of settings at all; name another, or ./none")
     if os.path.lexists(path) and not force:
         raise UsageError(f"{path}: is there already; name another file, or write over it with --force")
     store.write_private(path, template.lines())
@@ -73,7 +75,9 @@ def check(file: str | None, form: str) -> int:
     for problem in loaded.problems:
         sys.stdout.write(f"{showing.problem(problem) if jsonl else visible(str(problem), 2000)}\n")
     if path is None:
-        terminal.say(f"there is no file of settings at {_usual()}; hopscope config init writes one")
+        usual = sources.place(None, os.environ)
+        lacking = f"there is no file of settings at {usual}; hopscope config init writes one"
+        terminal.say(lacking if usual is not None else "HOPSCOPE_CONFIG=none: no file of settings is read")
     if loaded.problems:
         return USAGE
     if path is not None:
@@ -117,11 +121,6 @@ def show(
         lines = showing.toml_lines(settings, loaded, overrides=not keys, origin=origin)
         sys.stdout.writelines(f"{visible(line, 5000)}\n" for line in lines)
     return NOTHING
-
-
-def _usual() -> Path:
-    named = os.environ.get("HOPSCOPE_CONFIG")
-    return Path(named) if named else places.settings_file(os.environ)
 
 
 def _many(number: int, noun: str) -> str:

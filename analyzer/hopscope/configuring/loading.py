@@ -62,6 +62,7 @@ def loaded(written: Iterable[Written]) -> Loaded:
     overrides = []
     for place in written:
         problems += place.problems
+        problems += [p for origin in place.passed_over if (p := _meant(origin, known)) is not None]
         overrides += place.overrides
         for given in place.values:
             if _is_empty_table(given, known):
@@ -95,6 +96,16 @@ def _value(name: str, given: Given, known: Mapping[str, Setting]) -> Any:
     if name == DISABLED:
         of_heuristics(DISABLED, value, known)
     return value
+
+
+def _meant(variable: Origin, known: Mapping[str, Setting]) -> Problem | None:
+    """A variable that would be a setting's if its underscores stood right; one that is no setting's is another's."""
+    bare = variable.name.removeprefix(sources.PREFIX).lower().replace("_", "")
+    for name in known:
+        if bare in {n.replace(".", "").replace("_", "") for n in (name, name.removeprefix("heuristics."))}:
+            right = f"{sources.PREFIX}{name.replace('.', '__').upper()}"
+            return Problem(variable, name, f"sets nothing; did you mean {right}?")
+    return None
 
 
 def _place(problem: Problem) -> tuple[bool, str, int]:

@@ -82,6 +82,7 @@ class Written:
     values: list[Given] = field(default_factory=list)
     overrides: list[GivenOverride] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    passed_over: list[Origin] = field(default_factory=list)  # variables of ours that name no setting
 
 
 def settings_file(named: str | os.PathLike[str] | None, env: Mapping[str, str]) -> Path | None:
@@ -144,6 +145,8 @@ def in_environment(env: Mapping[str, str]) -> Written:
         name = variable.removeprefix(PREFIX).lower().replace("__", ".")
         if variable.startswith(PREFIX) and ("." in name or name == DISABLED):
             out.values.append(Given(name, raw, Origin("environment", variable), text=True))
+        elif variable.startswith(PREFIX):
+            out.passed_over.append(Origin("environment", variable))
     return out
 
 

@@ -69,6 +69,7 @@ def test_all_problems_of_all_places_are_told_in_order_and_the_rest_holds() -> No
         ("[nonsense]", "line 1: unknown setting 'nonsense'; tables are network, vantage"),
         ("[window]\ntimezone = 'Mars/Olympus'", "window.timezone: 'Mars/Olympus' is no time zone that is known here"),
         ("[window]\ntimezone = '../../etc/passwd'", "is no time zone that is known here"),
+        (f"[baseline]\nuse = '{'9' * 5000}'", "is neither latest nor none nor a baseline's number"),
         ("[baseline]\nuse = 'first'", "baseline.use: 'first' is neither latest nor none nor a baseline's number"),
         ("[window]\nhours = 1\nhours = 2", "c.toml line 3: not valid TOML"),
         ("[window]\nhours = 1" + "0" * 5000, "not valid TOML"),
@@ -97,6 +98,14 @@ def test_tables_without_keys_and_editors_marks_do_no_harm(tmp_path: Path) -> Non
     loaded = loading.read(tmp_path / "c.toml", {}, {})
     assert loaded.checked().window.hours == 7
     assert loaded.origin("window.hours").line == 2
+
+
+def test_a_variable_whose_underscores_stand_wrong_is_told_and_another_is_not() -> None:
+    env = {"HOPSCOPE_WINDOW_HOURS": "48", "HOPSCOPE_PATH_GAP_FLOOR_MS": "20", "HOPSCOPE_CONFIG": "none", "HOPSCOPE": ""}
+    assert sorted(map(str, loading.read(None, env, {}).problems)) == [
+        "environment HOPSCOPE_PATH_GAP_FLOOR_MS: sets nothing; did you mean HOPSCOPE_HEURISTICS__PATH_GAP__FLOOR_MS?",
+        "environment HOPSCOPE_WINDOW_HOURS: sets nothing; did you mean HOPSCOPE_WINDOW__HOURS?",
+    ]
 
 
 def test_a_file_that_is_no_file_of_settings_is_not_read_to_its_end() -> None:
