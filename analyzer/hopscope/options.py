@@ -104,7 +104,9 @@ def judged_by(config: Config, use: str | None) -> Config:
     try:
         return dataclasses.replace(config, baseline=BaselineSettings(use))
     except UsageError as e:
-        raise UsageError(f"--baseline {use:.40}: name latest, none or a number that hopscope baseline list shows") from e
+        raise UsageError(
+            f"--baseline {use:.40}: name latest, none or a number that hopscope baseline list shows"
+        ) from e
 
 
 def baseline_of(config: Config) -> Baseline | None:
