@@ -11,6 +11,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 SEVERITIES = ("info", "low", "medium", "high", "critical")
 
 
@@ -96,18 +98,23 @@ class Finding:
     def from_json(cls, line: str) -> Finding:
         """The inverse of `to_json`. Raises ValueError when the line is not a finding."""
         try:
-            raw = json.loads(line)
-            return cls(**{
-                **raw,
-                "entity": Entity(**raw["entity"]),
-                "evidence": tuple(Evidence(**{**e, "uids": tuple(e["uids"])}) for e in raw["evidence"]),
-                "far_end": FarEnd(**raw["far_end"]),
-                **{k: tuple(raw[k]) for k in ("clients", "names", "attack", "d3fend", "connections")},
-                # older stores lack them
-                **{k: tuple(raw.get(k, ())) for k in ("dns_names", "chains", "fingerprints", "allowance")},
-            })  # fmt: skip
-        except (KeyError, TypeError, AttributeError) as e:
-            raise ValueError(f"not a finding: {e}") from e
+            raw = json.loads(line)  # msgspec's own reader refuses NaN, which a fact may be
+            found = msgspec.convert(raw, cls)
+        except RecursionError as e:
+            raise ValueError("nested too deeply") from e
+        parts: list[tuple[type[Any], dict[str, Any]]] = [
+            (cls, raw),
+            (Entity, raw["entity"]),
+            (FarEnd, raw["far_end"]),
+            *((Evidence, e) for e in raw["evidence"]),
+        ]
+        for kind, part in parts:
+            unknown = sorted(part.keys() - {f.name for f in dataclasses.fields(kind)})
+            if unknown:
+                raise ValueError(f"unknown field {unknown[0]!r}")
+        if found.severity not in SEVERITIES:
+            raise ValueError(f"no severity {found.severity!r}")
+        return found
 
 
 def endpoint(address: str, port: int | None) -> str:
