@@ -281,12 +281,15 @@ def weighted(heuristic: str, decibans: float, clients: int, settings: FusionSett
 
 
 def capped(pieces: Mapping[str, float], settings: FusionSettings) -> dict[str, float]:
-    """Each heuristic's decibans, scaled down where its group passes the cap; nothing against what is certain."""
-    known = registry()
-    certain = any(d >= CERTAIN_DB and known[h].group == "proxy" for h, d in pieces.items())
-    out: dict[str, float] = {}
+    """Each heuristic's decibans, scaled down where its group passes the cap; nothing against what is certain.
+
+    A heuristic of another version, whose group isn't known, keeps what it says.
+    """
+    groups = {h: heuristic.group for h, heuristic in registry().items()}
+    certain = any(d >= CERTAIN_DB and groups.get(h) == "proxy" for h, d in pieces.items())
+    out = {h: d for h, d in pieces.items() if h not in groups}
     for name, group in GROUPS.items():
-        members = {h: d for h, d in pieces.items() if known[h].group == name}
+        members = {h: d for h, d in pieces.items() if groups.get(h) == name}
         total = sum(members.values())
         factor = min(1.0, settings.caps.get(name, group.cap_db) / abs(total)) if total else 1.0
         if total < 0 and certain:

@@ -88,7 +88,7 @@ def weigher(window: Window, finding: Finding, config: Config) -> Callable[[str],
 
     def of(name: str) -> Weigher | None:
         heuristic = registry()[name]
-        raw, clients = known[name]
+        raw, clients = known.get(name, (None, 0))
         for within in (narrow, wide):
             if within is None or raw is None:
                 continue

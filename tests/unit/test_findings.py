@@ -26,11 +26,25 @@ def test_json_and_back() -> None:
         '{"id": "hop-1"}',
         FINDING.to_json().replace('"severity"', '"gravity"'),
         FINDING.to_json()[:-1],
+        "[" * 100_000,
+        FINDING.to_json().replace('"severity": "', '"severity": "very '),
+        FINDING.to_json().replace('"score_db": ', '"score_db": [], "_": '),
+        FINDING.to_json().replace('"distance_ms": ', '"distance_ms": "far", "_": '),
+        FINDING.to_json().replace('"decibans": ', '"decibans": null, "_": ', 1),
+        FINDING.to_json().replace('"decibans": ', '"nosuch": 1, "decibans": ', 1),
     ],
 )
 def test_what_is_no_finding_is_refused(line: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         Finding.from_json(line)
+
+
+def test_older_stores_lack_fields() -> None:
+    raw = json.loads(FINDING.to_json())
+    for name in ("dns_names", "chains", "fingerprints", "clients_total", "sensor", "allowance", "label"):
+        del raw[name]
+    old = Finding.from_json(json.dumps(raw))
+    assert (old.id, old.chains, old.clients_total, old.sensor) == (FINDING.id, (), None, "")
 
 
 def test_an_id_stands_for_the_entity_in_its_scope() -> None:

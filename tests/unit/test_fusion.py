@@ -98,6 +98,11 @@ def test_group_caps() -> None:
     assert scaled == pytest.approx(caps | {"prevalence": -caps["prevalence"]})
 
 
+def test_a_heuristic_of_another_version_keeps_what_it_said() -> None:
+    kept = {"path_gap": 60.0, "of_another_version": 30.0}
+    assert fusion.capped(kept, FusionSettings()) == {"path_gap": 38.0, "of_another_version": 30.0}
+
+
 def test_nothing_weighs_against_a_granted_request_to_relay() -> None:
     assert fusion.capped({"proxy_protocol": 45.0, "prevalence": -25.0}, FusionSettings())["prevalence"] == 0
     assert fusion.capped({"proxy_protocol": 6.0, "prevalence": -25.0}, FusionSettings())["prevalence"] == -25.0

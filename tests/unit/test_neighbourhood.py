@@ -112,6 +112,12 @@ def test_a_piece_of_an_older_store_is_not_compared(one: tuple[Window, Finding], 
     assert neighbourhood.weigher(whole, dataclasses.replace(found, evidence=bare), settings)("path_gap") is None
 
 
+def test_a_heuristic_that_said_nothing_is_not_compared(one: tuple[Window, Finding], settings: Config) -> None:
+    whole, found = one
+    other = tuple(dataclasses.replace(e, heuristic="of_another_version") for e in found.evidence)
+    assert neighbourhood.weigher(whole, dataclasses.replace(found, evidence=other), settings)("path_gap") is None
+
+
 @pytest.mark.parametrize("kind", ["name", "service", "address", "network"])
 def test_every_kind_of_entity(settings: Config, kind: str) -> None:
     six = "2001:db8:1::9"

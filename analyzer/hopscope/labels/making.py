@@ -96,6 +96,11 @@ def _name(text: str) -> str | None:
     return plain if _HOST.fullmatch(plain) else None
 
 
+def _text(typed: str) -> str:
+    """As it can be kept: bytes on a command line that are no UTF-8 could not be read again."""
+    return typed.encode("utf-8", "replace").decode("utf-8")
+
+
 def of_finding(finding: Finding, said: Said) -> Label:
     """A label of a finding, with everything that is known of it now."""
     return Label(
@@ -107,8 +112,8 @@ def of_finding(finding: Finding, said: Said) -> Label:
         port=finding.port,
         proto=finding.proto,
         sensor=finding.sensor,
-        author=said.author,
-        note=said.note,
+        author=_text(said.author),
+        note=_text(said.note),
         names=finding.names,
         dns_names=finding.dns_names,
         fingerprints=finding.fingerprints,
@@ -137,8 +142,8 @@ def of_target(wanted: Target, said: Said, findings: Sequence[Finding], run: Run 
         port=wanted.port,
         proto=wanted.proto,
         sensor=sensor,
-        author=said.author,
-        note=said.note,
+        author=_text(said.author),
+        note=_text(said.note),
         names=_all_of(near, "names"),
         dns_names=_all_of(near, "dns_names"),
         fingerprints=_all_of(near, "fingerprints"),

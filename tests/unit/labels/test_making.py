@@ -78,6 +78,13 @@ def test_a_label_keeps_what_is_known_of_a_finding() -> None:
     assert labels.of([found], [label])[found.id].counts
 
 
+def test_bytes_that_are_no_text_don_t_make_a_label_that_cannot_be_read() -> None:
+    latin_1 = "caf\udce9"  # as a terminal in another encoding gives it
+    label = making.of_finding(FINDING, Said("hop", NOW, author=latin_1, note=latin_1))
+    assert labels.Label.from_json(label.to_json()) == label
+    assert label.note == "caf?"
+
+
 def test_times_are_told_in_utc() -> None:
     east = Said("hop", NOW.astimezone(timezone(timedelta(hours=5))))
     assert making.of_finding(FINDING, east).time == "2026-11-22T10:00:00Z"
