@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hopscope.counterfactuals import Crossing
 
 WIDE = 16  # of `still critical`
+RELAY_INSIDE = "T1090.001"  # of a finding about a host of ours: anybody may be its client
 MEASURES = ("ms", "s", "bytes")  # units without which a number says nothing
 TRAITS = {
     "sent": "sent each",
@@ -65,18 +66,19 @@ def nearest(f: Finding, beside: Beside) -> Iterator[Row]:
     if ordinary is None:
         return
     other = ordinary.comparison
-    whose = "the same clients" if other.shared else "our hosts"
+    inside = RELAY_INSIDE in f.attack
+    whose = "the same clients" if other.shared else "others" if inside else "our hosts"
     yield Row(f"The ordinary destination most like it, of {other.among:,} that {whose} use", style="bold")
     yield Row(other.shown + (f" ({words.listed(other.names, 3)})" if other.names else ""), "which", WIDE, indent=2)
     unlike = sorted((row for row in other.rows if row.differs), key=_times, reverse=True)
     lines = [("", "this", "that", ""), ("score", words.decibans(f.score_db), words.decibans(ordinary.score_db), "")]
-    lines += [(_title(r), _number(r.this, r.unit), _number(r.that, r.unit), _factor(r)) for r in unlike]
+    lines += [(_title(r, inside), _number(r.this, r.unit), _number(r.that, r.unit), _factor(r)) for r in unlike]
     widths = [max(len(line[i]) for line in lines) for i in (1, 2)]
     for label, this, that, factor in lines:
         yield Row(f"{this:<{widths[0]}}  {that:<{widths[1]}}  {factor}", label, WIDE, indent=2, whole=True)
     alike = [r for r in other.rows if not r.differs and r.this is not None]
     if alike:
-        told = (f"{_title(r)} {_number(r.this, r.unit)} and {_number(r.that, r.unit)}" for r in alike)
+        told = (f"{_title(r, inside)} {_number(r.this, r.unit)} and {_number(r.that, r.unit)}" for r in alike)
         yield Row("; ".join(told), "alike", WIDE, indent=2)
     mine = {e.heuristic: e.decibans for e in f.evidence if e.decibans > 0}
     theirs = {h: d for h, d in ordinary.scaled.items() if d > 0}
@@ -87,8 +89,8 @@ def nearest(f: Finding, beside: Beside) -> Iterator[Row]:
             yield Row(", ".join(pieces), label, WIDE, indent=2)
 
 
-def _title(row: Compared) -> str:
-    return TRAITS.get(row.trait, row.trait)
+def _title(row: Compared, inside: bool) -> str:
+    return row.trait if inside and row.trait == "clients" else TRAITS.get(row.trait, row.trait)
 
 
 def _number(value: float | None, unit: str) -> str:

@@ -165,6 +165,16 @@ def test_a_destination_that_other_clients_use_is_said_to_be() -> None:
     assert "  which           192.0.2.7:443/tcp\n" in shown
 
 
+def test_a_relay_inside_has_clients_that_needn_t_be_ours() -> None:
+    assert BESIDE.nearest is not None
+    other = dataclasses.replace(BESIDE.nearest.comparison, shared=False)
+    beside = Beside(nearest=dataclasses.replace(BESIDE.nearest, comparison=other))
+    shown = text(finding(attack=("T1090.001",)), beside)
+    assert "of 1,234 that others use" in shown
+    assert "; clients 1 and 1" in shown
+    assert "our hosts" not in shown.partition("The ordinary destination")[2].partition("To say")[0]
+
+
 def test_what_people_said_of_it_is_told_and_not_asked_again() -> None:
     told = finding(
         label="benign: the night's backup (ana, 2026-11-21)",
