@@ -175,9 +175,12 @@ def _network(thing: Thing) -> str | None:
 
 
 def _renamed(label: Label, thing: Thing) -> bool:
-    """All names by which DNS led to the thing are names of the label's."""
+    """All names by which DNS led to the thing are names of the label's; what is benign, at the same port."""
     names = _confirmed(thing)
-    return bool(names) and names <= _confirmed(label)
+    if not names or not names <= _confirmed(label):
+        return False
+    services = label.entity.kind == thing.entity.kind == "service"
+    return label.verdict == "hop" or not services or (label.port, label.proto) == (thing.port, thing.proto)
 
 
 def _confirmed(thing: Thing) -> set[str]:

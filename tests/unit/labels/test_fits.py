@@ -67,6 +67,10 @@ def seen(value: str, names: tuple[str, ...] = (), dns: tuple[str, ...] = (), **c
         (f"{PUBLIC}:443/tcp", {"dns_names": ("a.example", "b.example")},
          seen("198.51.100.7:443/tcp", (), ("a.example",)), "both"),
         (f"{PUBLIC}:443/tcp", {}, seen("198.51.100.7:443/tcp"), "none"),
+        # a name leads to all ports of its host: that one is benign says nothing of the others
+        (f"{PUBLIC}:443/tcp", {"dns_names": ("a.example",)}, seen(f"{PUBLIC}:1080/tcp", (), ("a.example",)), "hop"),
+        (f"{PUBLIC}:443/tcp", {"dns_names": ("a.example",)},
+         seen("198.51.100.7:1080/tcp", (), ("a.example",)), "hop"),
         # a public address is the same from everywhere, a private one only within a site
         (PUBLIC, {}, seen(PUBLIC, sensor="branch"), "both"),
         (PRIVATE, {}, seen(PRIVATE, sensor="branch"), "none"),
