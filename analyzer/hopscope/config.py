@@ -60,6 +60,8 @@ class NetworkSettings:
     )
 
     def __post_init__(self) -> None:
+        if not self.local_nets:
+            raise UsageError("network.local_nets: is empty, and no host would be ours; name the monitored networks")
         check_networks("network.local_nets", self.local_nets)
 
 

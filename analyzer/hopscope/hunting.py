@@ -111,6 +111,7 @@ def hunt(
     written, and a `baseline` that doesn't fit is told in `input.problems`.
     """
     from hopscope import dossier, runs
+    from hopscope.outputs import words
     from hopscope.sensor.ahead import Ahead
     from hopscope.summaries import Summaries
 
@@ -127,6 +128,11 @@ def hunt(
     window, by_hours = windows(summaries, loaded, count, baseline, count.note)
     for problem in unweighed(summaries.counts, summaries.counts.outside, loaded.window.hours).values():
         count.note(problem)
+    if count.connections and not _watched(window):
+        nets = words.listed(loaded.network.local_nets, 5)
+        count.note(
+            f"none of our hosts ({nets}) talks to the internet here: is network.local_nets (--local-nets) right?"
+        )
     del summaries  # the hours behind the window are not needed again: half of a long hunt's memory
     run = runs.weighed(window, by_hours, loaded, told(count))
     found = dossier.of_run(run)
@@ -137,6 +143,12 @@ def hunt(
             runs.forget(keep)  # what is there is not behind these findings
             count.note(f"what was weighed is not kept, and whatif will have nothing to ask: {e}")
     return Findings(found, count)
+
+
+def _watched(window: Window) -> bool:
+    """A host of ours talks to the internet: else nothing external can be found, whatever is there."""
+    p = window.pairs
+    return bool(p.filter(p.client_local & ~p.server_local).limit(1).count().execute())
 
 
 def windows(

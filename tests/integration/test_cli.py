@@ -299,6 +299,15 @@ def test_settings_count_file_below_environment_below_option(
     assert run("hunt", beacon, *config, "--local-nets", "10.0.0.0/8")[0] == cli.FOUND
 
 
+def test_networks_that_are_not_ours_are_no_reason_for_silence(run: Run, beacon: str) -> None:
+    code, _, said = run("hunt", beacon, "--local-nets", "192.168.0.0/16")
+    assert code == cli.NOTHING
+    assert "none of our hosts (192.168.0.0/16) talks to the internet here" in " ".join(said.split())
+    code, out, said = run("hunt", beacon, "--local-nets", "")
+    assert (code, out) == (cli.USAGE, "")
+    assert "network.local_nets: is empty" in said
+
+
 def test_help_and_version(run: Run) -> None:
     assert run("--version")[:2] == (0, f"hopscope, version {cli.__version__}\n")
     for arguments in (["--help"], ["hunt", "-h"]):
