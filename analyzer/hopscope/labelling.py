@@ -220,7 +220,8 @@ def _removed(kept: list[Label], what: str, store_file: str | None) -> list[Label
         gone = [old for old in kept if old.id == what] or [old for old in kept if _begins(old.id, what)]
     if len({(old.sensor, old.entity) for old in gone}) > 1:
         ids = sorted({old.id for old in gone})
-        raise UsageError(f"'{what}' fits {', '.join(ids[:5])}; give more of the id")
+        remedy = "give more of the id" if wanted is None else "they are of several sensors: give the id of one"
+        raise UsageError(f"'{what}' fits {', '.join(ids[:5])}; {remedy}")
     if not gone:
         raise UsageError(f"nothing was said of '{what}' itself{_said_by_another(kept, what, store_file)}")
     kept[:] = [old for old in kept if old not in gone]

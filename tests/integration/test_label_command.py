@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import os
@@ -52,6 +53,17 @@ def test_a_finding_is_labelled_by_the_beginning_of_its_id(run: Run, beacon: Find
     assert "\x1b" not in out
     assert r"the \x1b[31m backup" in out
     assert f"{beacon.severity} {beacon.score_db:+.1f}" in out
+
+
+def test_labels_of_one_address_at_two_sites_are_removed_by_their_ids(run: Run, beacon: Finding) -> None:
+    run("label", beacon.id, "hop")
+    [given] = labels.read(place())
+    labels.write(place(), [given, dataclasses.replace(given, sensor="branch", id="hop-0000000000")])
+    code, _, err = run("label", AT, "--remove")
+    assert code == cli.USAGE
+    assert err.endswith(f"fits hop-0000000000, {beacon.id}; they are of several sensors: give the id of one\n")
+    assert run("label", "hop-0000000000", "--remove")[0] == 0
+    assert labels.read(place()) == [given]
 
 
 def test_the_last_word_counts_and_the_first_is_remembered(run: Run, beacon: Finding) -> None:

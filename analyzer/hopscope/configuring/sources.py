@@ -107,7 +107,7 @@ def in_file(path: Path) -> Written:
             data = f.read(MOST_BYTES + 1)
         text = data.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as e:
-        raise UsageError(f"{path}: can't be read ({e}); check the path given with --config") from e
+        raise UsageError(f"{path}: can't be read ({e}); name a file of settings that can be read") from e
     if len(data) > MOST_BYTES:
         raise UsageError(f"{path}: is no file of settings, it is longer than {MOST_BYTES:,} bytes; see --config")
     return in_text(text, str(path))

@@ -79,7 +79,7 @@ def _address(text: str) -> str | None:
 
 def _network(text: str) -> Target | None:
     try:
-        net = ipaddress.ip_network(text)
+        net = ipaddress.ip_network(text, strict=False)  # 2001:db8::9/64 names the network it lies in
     except ValueError:
         return None
     if net.version != 6 or net.prefixlen != 64:

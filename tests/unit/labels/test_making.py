@@ -28,6 +28,7 @@ SAID = Said("benign", NOW, "ana", "the night's backup")
         ("203.0.113.9:53/udp", "service", "203.0.113.9:53/udp", ("203.0.113.9", 53, "udp")),
         ("[2001:db8::9]:443", "service", "[2001:db8::9]:443/tcp", ("2001:db8::9", 443, "tcp")),
         ("2001:db8::/64", "network", "2001:db8::/64", ("2001:db8::", None, None)),
+        ("2001:db8::9/64", "network", "2001:db8::/64", ("2001:db8::", None, None)),
         ("Sync.Example.", "name", "sync.example", (None, None, None)),
         ("bücher.example", "name", "xn--bcher-kva.example", (None, None, None)),
         ("_x.a-b.example", "name", "_x.a-b.example", (None, None, None)),
@@ -48,7 +49,7 @@ def test_what_is_no_entity_may_be_a_finding(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "said"), [("203.0.113.9:70000", "ports go up to 65535"), ("203.0.113.0/24", "label those"),
-                       ("2001:db8::/48", "label those")],
+                       ("203.0.113.9/24", "label those"), ("2001:db8::/48", "label those")],
 )  # fmt: skip
 def test_what_can_not_be_labelled_is_told(text: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
