@@ -27,7 +27,7 @@ def findings_file(env: Mapping[str, str]) -> Path:
 
 def run_of(findings: Path) -> Path:
     """What the run behind the findings of a file weighed: a directory beside it."""
-    return findings.with_suffix(".run")
+    return findings.with_name(f"{findings.name}.run") if findings.suffix == ".run" else findings.with_suffix(".run")
 
 
 def labels_file(env: Mapping[str, str]) -> Path:

@@ -78,6 +78,8 @@ def save(path: Path, run: Run) -> None:
     """Keep a run instead of the one that is there. Raises UsageError when it can't be written."""
     target = Path(os.path.realpath(path))
     made: str | None = None
+    if target.exists() and not (target / "run.json").exists():
+        raise UsageError(f"{path}: is something else than a kept run and stays; name other findings with --findings")
     try:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         made = tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent)  # made with mode 0700

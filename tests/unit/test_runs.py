@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from hopscope import config, dossier, fusion, hunting, rescoring, runs
+from hopscope import config, dossier, fusion, hunting, places, rescoring, runs
 from hopscope.config import Config
 from hopscope.errors import UsageError
 from hopscope.findings import Finding
@@ -110,6 +110,17 @@ def test_a_run_is_private_and_replaced(pcaps: Path, kept: Path) -> None:
     assert kept.stat().st_mode & 0o077 == 0
     hunting.hunt(pcaps / CAPTURE, keep=kept)
     assert sorted(p.name for p in kept.parent.iterdir()) == [kept.name]
+
+
+def test_what_is_no_run_is_not_replaced_by_one(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "own.run").mkdir()
+    (tmp_path / "own.run" / "notes").write_text("mine")
+    (tmp_path / "file.run").write_text("mine")
+    for name in ("own.run", "file.run"):
+        with pytest.raises(UsageError, match="name other findings"):
+            runs.save(tmp_path / name, run)
+    assert (tmp_path / "own.run" / "notes").read_text() == (tmp_path / "file.run").read_text() == "mine"
+    assert places.run_of(tmp_path / "file.run") == tmp_path / "file.run.run"
 
 
 def test_a_damaged_run_is_refused_in_one_line(kept: Path, tmp_path: Path) -> None:
