@@ -76,6 +76,7 @@ def hunt(
         options.check_output(Path(out))
     said = labelling.said(labels_file)
     found = options.hunted(captures, config, sensor, keep)
+    keep = options.saved(keep, found)
     allowed = using.over(labels.marked(found, said))
     visible = hunting.Findings(allowed.shown, found.input)
     shown = visible.at_least(severity)

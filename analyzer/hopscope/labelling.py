@@ -68,10 +68,10 @@ def label(
     by = making.Said("hop" if verdict == "hop" else "benign", options.now(), _author(author), note)
     given = _given(named, by, store_file)
     with labels.changing(place) as kept:
-        before = {old.entity: old for old in reversed(labels.in_force(kept))}
+        before = {(old.entity, old.sensor): old for old in reversed(labels.in_force(kept))}
         kept += given
     for new in given:
-        old = before.get(new.entity)
+        old = before.get((new.entity, new.sensor))
         changed = "" if old is None or old.verdict == new.verdict else f" (was {labels.summary(old)})"
         _say(f"{_about(new)} labelled {new.verdict}{changed}")
         if new.pieces is None:
@@ -205,7 +205,9 @@ def _given(named: Iterable[str], by: Said, store_file: str | None) -> list[Label
             given.append(making.of_finding(store.find(path, what), by))
             continue
         exact = [f for f in findings if f.entity == wanted.entity]
-        given.append(making.of_finding(exact[0], by) if exact else making.of_target(wanted, by, findings, run()))
+        # what is a finding needs no run, unless another sensor may have seen it below low
+        several = len({f.sensor for f in findings}) > 1
+        given += making.of_target(wanted, by, findings, None if exact and not several else run())
     return given
 
 

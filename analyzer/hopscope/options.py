@@ -148,9 +148,9 @@ def keeping(named: str | None) -> Path | None:
 def hunted(captures: tuple[str, ...], config: Config, sensor: str, keep: Path | None = None) -> Findings:
     """A hunt as the commands do it: a terminal is told when the sensor must be compiled first, and how far it is.
 
-    Findings are kept in the file `keep`, and what was weighed beside it unless the settings say no.
+    What was weighed is kept beside the findings' file `keep`, unless the settings say no.
     """
-    from hopscope import hunting, runs, store, terminal
+    from hopscope import hunting, runs, terminal
 
     if sys.stderr.isatty() and hunting.will_compile(sensor):
         terminal.say("compiling the sensor, once for each version; this takes up to a minute")
@@ -161,9 +161,22 @@ def hunted(captures: tuple[str, ...], config: Config, sensor: str, keep: Path | 
         found = hunting.hunt(captures, config=config, sensor=sensor, progress=progress, keep=kept, baseline=baseline)
     if run is not None and kept is None:
         runs.forget(run)  # what is there is not behind these findings
-    if keep is not None:
-        store.save(keep, found)
     return found
+
+
+def saved(place: Path | None, found: Findings) -> Path | None:
+    """Keep a hunt's findings; None, and a problem told with them, where the place can no longer be written."""
+    from hopscope import runs, store
+
+    if place is None:
+        return None
+    try:
+        store.save(place, found)
+    except UsageError as e:
+        runs.forget(places.run_of(place))
+        found.input.note(f"findings are not kept: {e}")
+        return None
+    return place
 
 
 def check_input(captures: tuple[str, ...]) -> None:

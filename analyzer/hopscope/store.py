@@ -13,10 +13,10 @@ from hopscope.errors import UsageError
 from hopscope.findings import Finding
 
 
-def write_private(path: Path, lines: Iterable[str]) -> None:
+def write_private(path: Path, lines: Iterable[str], mode: int = 0o600) -> None:
     """Replace a file in one step by one that only its owner can read; a reader sees the old or the new.
 
-    A symbolic link stays and its target is replaced. Raises UsageError when the place can't be written.
+    `mode` is another for what is made for others to read. A symbolic link stays and its target is replaced. Raises UsageError when the place can't be written.
     """
     target = Path(os.path.realpath(path))
     temporary: str | None = None
@@ -28,6 +28,7 @@ def write_private(path: Path, lines: Iterable[str]) -> None:
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as f:
             f.writelines(f"{line}\n" for line in lines)
             f.flush()
+            os.fchmod(f.fileno(), mode)
             os.fsync(f.fileno())
         os.replace(temporary, target)
         temporary = None

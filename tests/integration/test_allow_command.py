@@ -354,6 +354,7 @@ def test_import_and_export(run: Run, tmp_path: Path, allow_file: Path) -> None:
     for form, said in (("list", "203.0.113.9"), ("zeek-intel", "203.0.113.9\tIntel::ADDR"), ("misp", '"203.0.113.9"')):
         target = tmp_path / form
         code, out, err = run("allow", "export", "--format", form, "--out", str(target))
+        assert target.stat().st_mode & 0o777 == 0o644  # others read it
         assert (code, out) == (0, "")
         assert said in target.read_text()
         assert ("left out" in err) == (form == "misp")

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from hopscope import places, store
+from hopscope import options, places, store
 from hopscope.errors import UsageError
+from hopscope.hunting import Findings
+from hopscope.records import InputCount
 from support.findings import FINDING, finding
 
 
@@ -127,3 +129,12 @@ def test_a_binary_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"\xd4\xc3\xb2\xa1")
     with pytest.raises(UsageError, match="can't be read"):
         store.read(tmp_path / "f")
+
+
+def test_a_place_that_can_no_longer_be_written_costs_no_findings(tmp_path: Path) -> None:
+    (tmp_path / "full").write_text("")
+    found = Findings([FINDING], InputCount())
+    assert options.saved(tmp_path / "full" / "f.jsonl", found) is None
+    assert "findings are not kept" in (found.input.problems or [""])[0]
+    assert options.saved(tmp_path / "f.jsonl", found) == tmp_path / "f.jsonl"
+    assert store.read(tmp_path / "f.jsonl") == [FINDING]

@@ -243,7 +243,7 @@ def export(
     if out is None:
         sys.stdout.write(text)
     else:
-        store.write_private(Path(out), text.removesuffix("\n").split("\n"))
+        store.write_private(Path(out), text.removesuffix("\n").split("\n"), 0o644)  # Zeek may run as another user
     for line in lines:
         terminal.say(line)
     return NOTHING

@@ -124,15 +124,28 @@ def of_finding(finding: Finding, said: Said) -> Label:
     )
 
 
-def of_target(wanted: Target, said: Said, findings: Sequence[Finding], run: Run | None) -> Label:
-    """A label of what was named, with what the run (None where none is kept) and its findings know of it.
+def of_target(wanted: Target, said: Said, findings: Sequence[Finding], run: Run | None) -> list[Label]:
+    """Labels of what was named, one for each sensor that saw it, with what the run (None where none is kept) and its
+    findings know of it there.
 
-    Its pieces are null where the run saw nothing of it.
+    Their pieces are null where the run saw nothing of it.
     """
     seen = _Seen(wanted, run) if run is not None else None
-    pairs = seen.pairs if seen is not None else []
     near = [f for f in findings if _touches(f, wanted)]
-    sensor = pairs[0]["sensor"] if pairs else near[0].sensor if near else ""
+    sensors = {p["sensor"] for p in seen.pairs} if seen is not None else set()
+    made = []
+    for sensor in sorted(sensors | {f.sensor for f in near}) or [""]:
+        here = [f for f in near if f.sensor == sensor]
+        exact = [f for f in here if f.entity == wanted.entity]
+        made.append(of_finding(exact[0], said) if exact else _of_sensor(wanted, said, sensor, here, seen, run))
+    return made
+
+
+def _of_sensor(
+    wanted: Target, said: Said, sensor: str, near: Sequence[Finding], seen: _Seen | None, run: Run | None
+) -> Label:
+    """A label of what is no finding of this sensor."""
+    pairs = [p for p in seen.pairs if p["sensor"] == sensor] if seen is not None else []
     label = Label(
         id=finding_id(Entity(wanted.entity.kind, stored(wanted)), sensor),
         verdict=said.verdict,

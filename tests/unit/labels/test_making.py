@@ -95,7 +95,7 @@ def test_without_a_run_a_label_keeps_what_the_findings_there_tell() -> None:
     found = finding(sensor="edge", dns_names=("sync.cover.example",))
     wanted = making.target("192.0.2.102")
     assert wanted is not None
-    label = making.of_target(wanted, SAID, [found], None)
+    (label,) = making.of_target(wanted, SAID, [found], None)
     assert (label.entity, label.hop, label.sensor) == (Entity("address", "192.0.2.102"), "192.0.2.102", "edge")
     assert label.id == finding_id(Entity("address", "192.0.2.102"), "edge")
     assert (label.names, label.dns_names) == (("sync.cover.example",), ("sync.cover.example",))
@@ -106,16 +106,25 @@ def test_without_a_run_a_label_keeps_what_the_findings_there_tell() -> None:
 def test_the_id_is_that_of_the_finding_that_the_entity_would_be() -> None:
     wanted = making.target("[2001:db8::9]:443")
     assert wanted is not None
-    label = making.of_target(wanted, SAID, [], None)
+    (label,) = making.of_target(wanted, SAID, [], None)
     assert label.id == finding_id(Entity("service", "2001:db8::9|443|tcp"), "")
 
 
 def test_a_name_that_was_never_seen_can_be_labelled() -> None:
     wanted = making.target("c2.example")
     assert wanted is not None
-    label = making.of_target(wanted, Said("hop", NOW), [finding()], None)
+    (label,) = making.of_target(wanted, Said("hop", NOW), [finding()], None)
     assert (label.hop, label.names) == (None, ())
     assert labels.Label.from_json(label.to_json()) == label
     seen = making.target("sync.cover.example")
     assert seen is not None
-    assert making.of_target(seen, SAID, [finding()], None).hop == FINDING.hop
+    assert making.of_target(seen, SAID, [finding()], None)[0].hop == FINDING.hop
+
+
+def test_what_two_sensors_saw_is_labelled_for_both() -> None:
+    found = [finding(sensor="north"), finding(sensor="south", score_db=3.0)]
+    wanted = making.target(FINDING.entity.value)
+    assert wanted is not None
+    north, south = making.of_target(wanted, SAID, found, None)
+    assert (north.sensor, south.sensor) == ("north", "south")
+    assert (north.score_db, south.score_db) == (FINDING.score_db, 3.0)
