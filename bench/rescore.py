@@ -25,7 +25,8 @@ HUNT = (
     "found = hunting.hunt(sys.argv[1], keep=Path(sys.argv[2]))\nprint(len(found))"
 )
 RESCORE = (
-    "import json, sys\nfrom pathlib import Path\nfrom hopscope import config, rescoring, runs\n"
+    "import json, sys\nfrom pathlib import Path\nfrom hopscope import config, runs\n"
+    "from hopscope.whatif import rescoring\n"
     "run = runs.load(Path(sys.argv[1]))\n"
     "got = rescoring.rescore(run, config.load(None, {}, json.loads(sys.argv[2])))\n"
     "print(run.window.pairs.count().execute(), len(got.findings))"

@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hopscope import __version__, explaining, graphing, labelling, options, whatif_command
+from hopscope import __version__, graphing, labelling, options
 from hopscope.allow import commands as allowing
 from hopscope.allow import showing
 from hopscope.baselines import commands as baselining
 from hopscope.configuring import commands as configuring
 from hopscope.errors import HopscopeError, InputError, UsageError
+from hopscope.explaining import commands as explaining
 from hopscope.live import commands as live
 from hopscope.options import CRASHED, EXIT_CODES, FOUND, INPUT, INTERRUPTED, NOTHING, READER_GONE, USAGE
 from hopscope.tuning import commands as tuning
+from hopscope.whatif import commands as supposing
 
 if TYPE_CHECKING:
     from hopscope.hunting import Findings
@@ -134,7 +136,7 @@ commands.add_command(labelling.labels_group)
 commands.add_command(live.live)
 commands.add_command(live.follow)
 commands.add_command(tuning.tune)
-commands.add_command(whatif_command.whatif)
+commands.add_command(supposing.whatif)
 
 
 def main() -> None:

@@ -16,7 +16,8 @@ from hopscope.findings import Finding
 def write_private(path: Path, lines: Iterable[str], mode: int = 0o600) -> None:
     """Replace a file in one step by one that only its owner can read; a reader sees the old or the new.
 
-    `mode` is another for what is made for others to read. A symbolic link stays and its target is replaced. Raises UsageError when the place can't be written.
+    `mode` is another one for what is made for others to read. A symbolic link stays and its target is replaced.
+    Raises UsageError when the place can't be written.
     """
     target = Path(os.path.realpath(path))
     temporary: str | None = None

@@ -14,11 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from hopscope import config, dossier, fusion, hunting, places, rescoring, runs
+from hopscope import config, dossier, fusion, hunting, places, runs
 from hopscope.config import Config
 from hopscope.errors import UsageError
 from hopscope.findings import Finding
 from hopscope.runs import Run
+from hopscope.whatif import rescoring
 from support.baselines import make_baseline
 
 CAPTURE = "socat-beacon.pcap.gz"

@@ -10,9 +10,9 @@ from hopscope.outputs import words
 from hopscope.outputs.page import Row
 
 if TYPE_CHECKING:
-    from hopscope.beside import Beside
-    from hopscope.comparing import Compared
-    from hopscope.counterfactuals import Crossing
+    from hopscope.explaining.beside import Beside
+    from hopscope.explaining.comparing import Compared
+    from hopscope.explaining.counterfactuals import Crossing
 
 WIDE = 16  # of `still critical`
 RELAY_INSIDE = "T1090.001"  # of a finding about a host of ours: anybody may be its client

@@ -11,7 +11,7 @@ from hopscope.outputs.page import Row
 from hopscope.outputs.table import STYLES
 
 if TYPE_CHECKING:
-    from hopscope.beside import Beside
+    from hopscope.explaining.beside import Beside
 
 LABELS = 12
 NUMBERS = 8  # width of the column of decibans

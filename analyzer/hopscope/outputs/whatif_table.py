@@ -12,7 +12,7 @@ from hopscope.findings import Finding
 from hopscope.outputs import words
 from hopscope.outputs.label_table import table
 from hopscope.outputs.page import Row
-from hopscope.whatif import Change, Moved, Outcome
+from hopscope.whatif.changes import Change, Moved, Outcome
 
 LABELS = 10
 Differences = Mapping[str, tuple[Any, Any]]

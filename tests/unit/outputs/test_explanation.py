@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from hopscope.beside import Beside, Ordinary
-from hopscope.comparing import Compared, Comparison
-from hopscope.counterfactuals import Crossing, Without
+from hopscope.explaining.beside import Beside, Ordinary
+from hopscope.explaining.comparing import Compared, Comparison
+from hopscope.explaining.counterfactuals import Crossing, Without
 from hopscope.findings import Finding
 from hopscope.outputs import explanation, page
 from support.findings import CONNECTION, FINDING, GAP, finding

@@ -8,7 +8,7 @@ import json
 from hopscope.findings import Entity
 from hopscope.labels import Measure
 from hopscope.outputs import page, whatif_table
-from hopscope.whatif import Change, Moved, Outcome
+from hopscope.whatif.changes import Change, Moved, Outcome
 from support.findings import finding
 
 BEFORE = finding("medium", 2.6)

@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from hopscope import labels, whatif
+from hopscope import labels
 from hopscope.config import FusionSettings
 from hopscope.dossier import severity
 from hopscope.findings import Entity, Evidence, Finding
 from hopscope.labels import Label
 from hopscope.labels.making import Said, of_finding
-from hopscope.whatif import Moved, Outcome, Parts
+from hopscope.whatif import changes
+from hopscope.whatif.changes import Moved, Outcome, Parts
 from support.findings import GAP, UNNAMED, finding
 
 
@@ -33,7 +34,7 @@ def below(finding: Finding) -> Parts:
 def outcome(
     before: Sequence[Finding], after: Sequence[Finding], said: Sequence[Label] = (), severity: str = "medium"
 ) -> Outcome:
-    return whatif.outcome(before, after, said, severity, below, below)
+    return changes.outcome(before, after, said, severity, below, below)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from ibis.backends.duckdb import Backend
 
 from hopscope.config import Config
-from hopscope.counterfactuals import SAME_DB, Piece, Weigher
+from hopscope.explaining.counterfactuals import SAME_DB, Piece, Weigher
 from hopscope.findings import Finding
 from hopscope.heuristics import registry
 from hopscope.heuristics.base import Window

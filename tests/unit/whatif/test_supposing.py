@@ -10,7 +10,7 @@ from hopscope import config as configuration
 from hopscope.config import Config
 from hopscope.configuring.loading import differences
 from hopscope.errors import UsageError
-from hopscope.supposing import Supposed, supposed
+from hopscope.whatif.supposing import Supposed, supposed
 
 
 @pytest.fixture

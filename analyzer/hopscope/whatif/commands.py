@@ -18,7 +18,7 @@ from hopscope.options import DONE_CODES, NOTHING
 if TYPE_CHECKING:
     from hopscope.findings import Finding
     from hopscope.runs import Run
-    from hopscope.whatif import Ask, Parts
+    from hopscope.whatif.changes import Ask, Parts
 
 
 @click.command(epilog=DONE_CODES)
@@ -54,12 +54,12 @@ def whatif(
     appear, vanish, rise and fall, and the piece of evidence that moved each most; with labels, precision and recall
     before and after. The allowlist hides nothing here: what it would hide is marked.
     """
-    from hopscope import labels, rescoring, store, supposing
-    from hopscope import whatif as changes
+    from hopscope import labels, store
     from hopscope.allow.applying import apply
     from hopscope.allow.using import Using
     from hopscope.configuring.loading import differences
     from hopscope.outputs import page, whatif_table
+    from hopscope.whatif import changes, rescoring, supposing
 
     if not (values or off or on or config_file or patch):
         raise UsageError("nothing is supposed; try --set KEY=VALUE, --disable HEURISTIC, --patch FILE or --config FILE")

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from hopscope import comparing, counterfactuals, fusion, labels, neighbourhood
+from hopscope import fusion, labels
 from hopscope.allow import proposing
-from hopscope.comparing import Comparison
 from hopscope.config import FusionSettings
-from hopscope.counterfactuals import Crossing, Without
+from hopscope.explaining import comparing, counterfactuals, neighbourhood
+from hopscope.explaining.comparing import Comparison
+from hopscope.explaining.counterfactuals import Crossing, Without
 from hopscope.findings import Finding
 from hopscope.labels.kept import Label
 from hopscope.runs import Run

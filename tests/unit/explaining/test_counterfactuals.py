@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from hopscope import config, counterfactuals, fusion
+from hopscope import config, fusion
 from hopscope.config import Config
-from hopscope.counterfactuals import Piece, Weigher, crossings, grid
 from hopscope.dossier import severity
+from hopscope.explaining import counterfactuals
+from hopscope.explaining.counterfactuals import Piece, Weigher, crossings, grid
 from hopscope.findings import Evidence, Finding
 from support.findings import finding
 

@@ -17,10 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from hopscope.explaining.neighbourhood import of_entity
 from hopscope.findings import Finding, endpoint
 from hopscope.heuristics.base import MULTICAST, Window
 from hopscope.heuristics.evidence import numbers
-from hopscope.neighbourhood import of_entity
 
 LEVELS = {
     "name": ("name",),

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from hopscope import config, counterfactuals, dossier, neighbourhood
+from hopscope import config, dossier
 from hopscope.config import Config
+from hopscope.explaining import counterfactuals, neighbourhood
 from hopscope.findings import Finding
 from hopscope.heuristics import registry
 from hopscope.heuristics.base import Window

@@ -32,9 +32,10 @@ def explain(
     and facts; what the finding would be without it; how far a threshold would have to move for it to be less, or
     none; the nearest ordinary destination; the connections behind it; and the allowlist entry that would hide it.
     """
-    from hopscope import beside, hunting, labels, store
+    from hopscope import hunting, labels, store
     from hopscope.allow.showing import made
     from hopscope.allow.using import Using
+    from hopscope.explaining import beside
     from hopscope.outputs import explanation, page
 
     path = options.kept(store_file)

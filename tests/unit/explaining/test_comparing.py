@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from hopscope import comparing
-from hopscope.comparing import Compared, Comparison
+from hopscope.explaining import comparing
+from hopscope.explaining.comparing import Compared, Comparison
 from hopscope.findings import Entity
 from support.findings import FINDING
 from support.windows import make_window
