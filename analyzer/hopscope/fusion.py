@@ -23,6 +23,7 @@ from hopscope.config import Config, FusionSettings
 from hopscope.findings import Entity, Finding
 from hopscope.heuristics import registry
 from hopscope.heuristics.base import EVIDENCE, Window, missing
+from hopscope.heuristics.segments import key_ids
 from hopscope.narrowing import narrowest, network
 
 
@@ -247,30 +248,29 @@ def _within(table: pa.Table, entity: Entity) -> pa.ChunkedArray:
 
 def _scores(levels: pa.Table, settings: FusionSettings) -> list[Scored]:
     """All entities that evidence speaks of, scored."""
+    key, piece = ["sensor", "kind", "value"], ["sensor", "kind", "value", "heuristic"]
     supported = levels.filter(pc.greater(levels["decibans"], 0))
-    counted = supported.group_by(["sensor", "kind", "value", "heuristic"]).aggregate([("client", "count_distinct")])
-    clients = {
-        (r["sensor"], r["kind"], r["value"], r["heuristic"]): r["client_count_distinct"] for r in counted.to_pylist()
-    }
+    counted = supported.group_by(piece).aggregate([("client", "count_distinct")])
+    clients = {tuple(r[k] for k in piece): r["client_count_distinct"] for r in counted.to_pylist()}
+    least = levels.group_by(key).aggregate([("server", "min")])
+    addresses = {tuple(r[k] for k in key): r["server_min"] for r in least.to_pylist()}
     # of each heuristic the first row that says most: the tables are in order of their keys
-    order = [("sensor", "ascending"), ("kind", "ascending"), ("value", "ascending"), ("heuristic", "ascending"),
-             ("decibans", "descending"), ("row", "ascending")]  # fmt: skip
+    group = key_ids(levels, piece)
+    order = np.lexsort((levels["row"].to_numpy(), -levels["decibans"].to_numpy(), group))
+    first = order[np.flatnonzero(np.diff(group[order], prepend=-1))]
     entities: dict[tuple[str, str, str], dict[str, tuple[float, int]]] = {}
-    addresses: dict[tuple[str, str, str], str] = {}
     best: dict[tuple[str, str, str], dict[str, int]] = {}
-    for r in levels.sort_by(order).to_pylist():  # few rows: what could reach `low`
-        key = (r["sensor"], r["kind"], r["value"])
-        addresses[key] = min(addresses.get(key, r["server"]), r["server"])
-        if r["heuristic"] not in entities.setdefault(key, {}):
-            entities[key][r["heuristic"]] = (r["decibans"], clients.get((*key, r["heuristic"]), 1))
-            best.setdefault(key, {})[r["heuristic"]] = r["row"]
+    for r in levels.take(pa.array(first)).to_pylist():  # few: what could reach `low`, once for each heuristic
+        entity, name = (r["sensor"], r["kind"], r["value"]), r["heuristic"]
+        entities.setdefault(entity, {})[name] = (r["decibans"], clients.get((*entity, name), 1))
+        best.setdefault(entity, {})[name] = r["row"]
     out = []
     for (sensor, kind, value), found in entities.items():
         pieces = dict(sorted(found.items()))
         scaled = scaled_of(pieces, settings)
         score = round(settings.prior_db + sum(scaled.values()), 2)
-        key = (sensor, kind, value)
-        out.append(Scored(Entity(kind, value), sensor, score, pieces, scaled, addresses[key], best[key]))
+        entity = (sensor, kind, value)
+        out.append(Scored(Entity(kind, value), sensor, score, pieces, scaled, addresses[entity], best[entity]))
     return out
 
 

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import ibis
 import msgspec
 import numpy as np
 import pyarrow as pa
@@ -187,7 +186,7 @@ def _window(place: Path, plain: Mapping[str, Any], config: Config, baseline: Bas
     for name, columns in _TABLES.items():
         expected = [c for c in columns if name not in _OF_PAIRS or c not in PAIR]
         _require(f"{place.name}/{name}.parquet", pq.read_schema(place / f"{name}.parquet"), expected)
-    backend = ibis.duckdb.connect(**engine.CONFIG)
+    backend = engine.backend()
     tables = {name: backend.read_parquet(place / f"{name}.parquet", table_name=f"kept_{name}") for name in _TABLES}
     pairs = tables["pairs"].select(*KEY)
     for name in _OF_PAIRS:

@@ -30,7 +30,7 @@ from hopscope.heuristics.segments import Ints
 from hopscope.labels import Label
 from hopscope.narrowing import network
 from hopscope.records import Batch, InputCount
-from hopscope.summaries import Summaries
+from hopscope.summaries import Summaries, engine
 from hopscope.summaries.prepare import HOUR_US
 from hopscope.summaries.schema import KEY
 
@@ -195,7 +195,7 @@ class Learning:
 
     def _used(self, paths: list[str]) -> tuple[ir.Table, tuple[LeftOut, ...]]:
         """The days together, marked where they are `out`; and what was left out of those that had been used."""
-        used = ibis.duckdb.connect().read_parquet(paths) if paths else ibis.memtable(_USED.empty_table())
+        used = engine.backend().read_parquet(paths) if paths else ibis.memtable(_USED.empty_table())
         out: ir.BooleanValue = ibis.literal(False)
         there: set[tuple[str, str]] = set()
         for kind, column in (("address", "server"), ("name", "name")):

@@ -10,6 +10,7 @@ import duckdb
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
+from ibis.backends.duckdb import Backend
 
 from hopscope.summaries import condense, merge, parts, prepare, schema, window
 from hopscope.summaries.merge import Bounds
@@ -23,8 +24,17 @@ CONFIG: dict[str, str | bool | int | float | list[str]] = {
 
 
 def connect() -> duckdb.DuckDBPyConnection:
-    """A DuckDB database in memory."""
-    return duckdb.connect(":memory:", config=CONFIG)
+    """A DuckDB database in memory, which prints nothing: in a notebook or a shell it would draw bars."""
+    con = duckdb.connect(":memory:", config=CONFIG)
+    con.execute("SET enable_progress_bar = false")
+    return con
+
+
+def backend() -> Backend:
+    """The same, as a backend of Ibis."""
+    made = ibis.duckdb.connect(**CONFIG)
+    made.con.execute("SET enable_progress_bar = false")
+    return made
 
 
 def run(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 
-import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
@@ -33,7 +32,7 @@ def tables(
     Of each pair-hour either `records` (of held.MARKED) or `summary` tells. `known` (of FIRST_SEEN) and
     `known_hosts` (of HOST_HOURS) are what was seen besides.
     """
-    backend = ibis.duckdb.connect(**engine.CONFIG)
+    backend = engine.backend()
     con = backend.con
     for name, table in {
         "connections": pa.concat_tables([MARKED.empty_table(), *records]),
