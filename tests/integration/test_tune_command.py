@@ -199,14 +199,10 @@ def test_names_of_lost_hops_are_harmless(run: Run, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_200_labels_of_a_site_lower_false_findings_at_equal_recall_on_labels_not_seen() -> None:
     command = [sys.executable, ROOT / "bench" / "tune.py", "--json", "--seeds", "8"]
-    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
-    first, second = map(json.loads, lines)
-    assert first["labels"] == second["labels"] >= 190
-    for result in (first, second):
-        assert result["refused"] is None
-        before, after = result["unseen"]["medium"]
-        assert after["found"] >= before["found"] > 20
-        assert after["false"] < before["false"]
-    assert sum(r["unseen"]["medium"][1]["false"] for r in (first, second)) <= 0.85 * sum(
-        r["unseen"]["medium"][0]["false"] for r in (first, second)
-    )
+    (line,) = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    result = json.loads(line)
+    assert result["refused"] is None
+    assert (result["labels"], result["unseen_labels"] >= 190) == (200, True)
+    before, after = result["unseen"]["medium"]
+    assert after["found"] >= before["found"] > 40
+    assert after["false"] <= 0.93 * before["false"]

@@ -87,7 +87,7 @@ def test_the_environment_is_named_when_it_is_wrong(env: Mapping[str, str], said:
 
 
 def test_a_file_that_can_not_be_read_is_told(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"absent\.toml: can't be read .*--config"):
+    with pytest.raises(UsageError, match=r"absent\.toml: can't be read .*name a file"):
         load(tmp_path / "absent.toml")
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(UsageError, match=r"binary\.toml: can't be read"):
