@@ -25,7 +25,6 @@ FINGERPRINTS = ("ja4", "server_hello", "cert_sha256", "cert_subject", "ssh_host_
 EXTERNAL, INTERNAL, TUNNEL = "T1090.002", "T1090.001", "T1572"
 TUNNELS = frozenset({"nested_tls", "carried_protocol"})  # heuristics that see one protocol inside another
 
-
 Rows = Mapping[str, Mapping[str, Any]]  # by heuristic, the row of evidence of an entity's best client
 
 
@@ -36,31 +35,19 @@ def findings(window: Window, config: Config, read: Mapping[str, Any]) -> list[Fi
 
 def of_run(run: Run) -> list[Finding]:
     """All findings of a run from `low` up, strongest first."""
-    return of_evidence(run.window, run.config, run.read, run.tables, run.void, run.take)
-
-
-def of_evidence(
-    window: Window,
-    config: Config,
-    read: Mapping[str, Any],
-    tables: Mapping[str, pa.Table],
-    void: Mapping[str, str],
-    take: Take,
-) -> list[Finding]:
-    """The findings of evidence that was weighed before (`fusion.weigh`).
-
-    `read` tells what was read and is kept with each. The tables need have the columns of EVIDENCE up to `decibans`
-    alone; `take` gives whole rows.
-    """  # fmt: skip
-    scored = fusion.rank(window, tables, config.fusion)
+    window, config = run.window, run.config
+    scored = fusion.rank(window, run.tables, config.fusion)
     if not scored:
         return []
-    taken = _taken(scored, take)
+    taken = _taken(scored, run.take)
     rows = [{name: taken[name][place] for name, place in s.rows.items()} for s in scored]
     about = _About(window, scored, rows)
     known = "none" if window.baseline is None else window.baseline.about.label
     versions = {"hopscope": __version__, "settings": _digest(config), "baseline": known}
-    out = [_finding(s, r, about, config.fusion, void, dict(read), versions) for s, r in zip(scored, rows, strict=True)]
+    out = [
+        _finding(s, r, about, config.fusion, run.void, dict(run.read), versions)
+        for s, r in zip(scored, rows, strict=True)
+    ]
     return chains.with_chains(out)
 
 
@@ -82,18 +69,18 @@ class _About:
         names = sorted({s.entity.value for s in scored if s.entity.kind == "name"})
         p = window.pairs
         mine = p.server.isin(servers) | p.name.isin(names) if names else p.server.isin(servers)
-        self._pairs = p.filter(mine).to_pyarrow()
+        pairs = p.filter(mine).to_pyarrow()
         self.connections = _connections(
             window, sorted({u for r in rows for row in r.values() for u in row["uids"] or ()})
         )
         self.dns_names = _dns_names(window, servers)
-        numbers = ibis.memtable(self._pairs.select(["pair"]).group_by("pair").aggregate([]))
-        shown = window.sets.filter(window.sets.kind.isin(FINGERPRINTS)).semi_join(numbers, "pair")
+        theirs = ibis.memtable(pairs.select(["pair"]))
+        shown = window.sets.filter(window.sets.kind.isin(FINGERPRINTS)).semi_join(theirs, "pair")
         self._shown: dict[int, set[str]] = {}
         for r in shown.select("pair", "kind", "value").distinct().to_pyarrow().to_pylist():
             self._shown.setdefault(r["pair"], set()).add(f"{r['kind']}:{r['value']}")
         self._by: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
-        for pair in self._pairs.to_pylist():
+        for pair in pairs.to_pylist():
             for kind in ("server", "name"):
                 if pair[kind] is not None:
                     self._by.setdefault((pair["sensor"], kind, pair[kind]), []).append(pair)

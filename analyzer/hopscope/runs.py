@@ -228,27 +228,16 @@ def _plain_config(config: Config) -> dict[str, Any]:
         "sections": {name: dataclasses.asdict(getattr(config, name)) for name in SECTIONS},
         "heuristics": {name: dataclasses.asdict(settings) for name, settings in config.heuristics.items()},
         "disabled": sorted(config.disabled),
-        "overrides": [
-            {
-                "networks": o.networks, "hours": None if o.hours is None else sorted(o.hours), "reason": o.reason,
-                "heuristics": {name: dict(values) for name, values in o.heuristics.items()},
-                "disabled": sorted(o.disabled), "place": o.place,
-            }
-            for o in config.overrides
-        ],
-    }  # fmt: skip
+        "overrides": [msgspec.to_builtins(o, order="deterministic") for o in config.overrides],
+    }
 
 
 def _config(plain: Mapping[str, Any]) -> Config:
     """The inverse of `_plain_config`: JSON knows lists where settings are tuples."""
     overrides = tuple(
-        Override(
-            **_tuples({**o, "hours": None}) | {"hours": None if o["hours"] is None else frozenset(o["hours"])}
-            | {"disabled": frozenset(o["disabled"]),
-               "heuristics": {name: _tuples(values) for name, values in o["heuristics"].items()}}
-        )
-        for o in plain["overrides"]
-    )  # fmt: skip
+        dataclasses.replace(o, heuristics={name: _tuples(values) for name, values in o.heuristics.items()})
+        for o in msgspec.convert(plain["overrides"], list[Override])
+    )
     known = registry()
     return Config(
         **{name: _settings(cls, plain["sections"][name]) for name, cls in SECTIONS.items()},
@@ -275,12 +264,9 @@ def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
 def weighed(window: Window, by_hours: Hours, config: Config, read: Mapping[str, Any]) -> Run:
     """A run of windows that were just made."""
     tables, void = fusion.weigh(window, config, by_hours)
-    return Run(
-        window,
-        by_hours,
-        config,
-        read,
-        tables,
-        void,
-        lambda name, places: tables[name].take(pa.array(places)).to_pylist(),
-    )
+    return Run(window, by_hours, config, read, tables, void, taking(tables))
+
+
+def taking(tables: Mapping[str, pa.Table]) -> Take:
+    """Gives rows of evidence that is at hand as a whole."""
+    return lambda name, places: tables[name].take(pa.array(places, pa.int64())).to_pylist()
