@@ -103,6 +103,23 @@ class KeepSettings:
 
 
 @dataclass(frozen=True)
+class EventsSettings:
+    """[events]: what hosts tell of their connections."""
+
+    tolerance_s: float = setting(
+        60.0, "s", "how far a host's clock may be from the sensor's for its event and a connection to be one"
+    )
+
+
+@dataclass(frozen=True)
+class SigmaSettings:
+    """[sigma]"""
+
+    rules: tuple[str, ...] = setting((), "", "files and directories of Sigma rules that every run applies")
+    shipped: bool = setting(True, "", "apply the rules that hopscope brings")
+
+
+@dataclass(frozen=True)
 class BaselineSettings:
     """[baseline]"""
 
@@ -189,6 +206,8 @@ class Config:
     vantage: VantageSettings = VantageSettings()
     window: WindowSettings = WindowSettings()
     baseline: BaselineSettings = BaselineSettings()
+    events: EventsSettings = EventsSettings()
+    sigma: SigmaSettings = SigmaSettings()
     keep: KeepSettings = KeepSettings()
     live: LiveSettings = LiveSettings()
     fusion: FusionSettings = FusionSettings()
@@ -202,6 +221,8 @@ SECTIONS: dict[str, type[Any]] = {
     "vantage": VantageSettings,
     "window": WindowSettings,
     "baseline": BaselineSettings,
+    "events": EventsSettings,
+    "sigma": SigmaSettings,
     "keep": KeepSettings,
     "live": LiveSettings,
     "fusion": FusionSettings,

@@ -1,14 +1,14 @@
 """The records: the single place that defines their names, Arrow types, units and meaning.
 
-Sources yield Arrow record batches of `CONNECTION_SCHEMA` and `DNS_QUERY_SCHEMA`. Durations are seconds
-as float64, times are UTC in microseconds, sizes are payload bytes unless the name says `ip_bytes`;
+Sources yield Arrow record batches of `CONNECTION_SCHEMA`, `DNS_QUERY_SCHEMA` and `HOST_EVENT_SCHEMA`. Durations are
+seconds as float64, times are UTC in microseconds, sizes are payload bytes unless the name says `ip_bytes`;
 what a source can't know is null, never 0 or "-".
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -124,6 +124,33 @@ DNS_QUERY: tuple[Field, ...] = (
     Field("rtt", SECONDS, "s", "query to answer; null when unanswered"),
 )
 
+HOST_EVENT: tuple[Field, ...] = (
+    Field("ts", TIME, "", "when it happened: Sysmon's UtcTime, else when it was written"),
+    Field("provider", TEXT, "", "sysmon or security"),
+    Field("event_id", pa.int32(), "", "3 and 22 of Sysmon (connection, DNS query), 5156 and 5157 of Security (connection permitted, blocked)"),
+    Field("record", COUNT, "", "the event's record number in its log; null when the export has none"),
+    Field("host", TEXT, "", "computer that wrote it"),
+    # who
+    Field("process", TEXT, "", "path of the program, as written"),
+    Field("pid", COUNT, "", "process id"),
+    Field("process_guid", TEXT, "", "Sysmon's ProcessGuid; null in Security"),
+    Field("user", TEXT, "", "account, as DOMAIN\\name; null in Security"),
+    # the connection; null in Sysmon 22
+    Field("proto", TEXT, "", "tcp, udp, icmp, or the protocol's number"),
+    Field("initiated", FLAG, "", "the process opened the connection; false: it accepted it"),
+    Field("src_h", TEXT, "", "source address, in the shortest form"),
+    Field("src_p", pa.int32(), "", "source port"),
+    Field("src_name", TEXT, "", "source's host name, where the event has one"),
+    Field("dst_h", TEXT, "", "destination address, in the shortest form"),
+    Field("dst_p", pa.int32(), "", "destination port"),
+    Field("dst_name", TEXT, "", "destination's host name, where the event has one"),
+    Field("filter_origin", TEXT, "", "Security's FilterOrigin, such as AppContainer Loopback"),
+    # the query; null elsewhere
+    Field("query", TEXT, "", "name asked for, without the final dot"),
+    Field("query_status", TEXT, "", "QueryStatus, 0 when it was answered"),
+    Field("query_results", TEXT, "", "QueryResults, as written"),
+)  # fmt: skip
+
 
 def schema(fields: tuple[Field, ...]) -> pa.Schema:
     """The Arrow schema of a record type."""
@@ -132,16 +159,19 @@ def schema(fields: tuple[Field, ...]) -> pa.Schema:
 
 CONNECTION_SCHEMA = schema(CONNECTION)
 DNS_QUERY_SCHEMA = schema(DNS_QUERY)
+HOST_EVENT_SCHEMA = schema(HOST_EVENT)
 NO_CONNECTIONS = pa.RecordBatch.from_pylist([], CONNECTION_SCHEMA)
 NO_DNS_QUERIES = pa.RecordBatch.from_pylist([], DNS_QUERY_SCHEMA)
+NO_HOST_EVENTS = pa.RecordBatch.from_pylist([], HOST_EVENT_SCHEMA)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What a source yields at a time: records of each kind, either may have no rows."""
+    """What a source yields at a time: records of each kind, each may have no rows."""
 
-    connections: pa.RecordBatch
-    dns_queries: pa.RecordBatch
+    connections: pa.RecordBatch = field(default_factory=lambda: NO_CONNECTIONS)
+    dns_queries: pa.RecordBatch = field(default_factory=lambda: NO_DNS_QUERIES)
+    host_events: pa.RecordBatch = field(default_factory=lambda: NO_HOST_EVENTS)
 
 
 @dataclass
@@ -151,6 +181,7 @@ class InputCount:
     packets: int = 0
     connections: int = 0
     dns_queries: int = 0
+    host_events: int = 0
     refused: int = 0  # packets or rows that could not be understood
     missing: int = 0  # records that a stream counted and that never came
     lacks: frozenset[str] | None = None  # fields of Connection that none of the inputs can fill; None before any
@@ -166,6 +197,7 @@ class InputCount:
         """Count the records of a batch; a connection counts with its first segment."""
         self.connections += pc.sum(pc.equal(batch.connections["seg"], 0)).as_py() or 0
         self.dns_queries += batch.dns_queries.num_rows
+        self.host_events += batch.host_events.num_rows
 
     def note(self, problem: str) -> None:
         """Add one line about something that could not be read."""
@@ -174,7 +206,7 @@ class InputCount:
 
 def markdown() -> Iterator[str]:
     """The lines of docs/records.md's tables."""
-    for title, fields in (("Connection", CONNECTION), ("DnsQuery", DNS_QUERY)):
+    for title, fields in (("Connection", CONNECTION), ("DnsQuery", DNS_QUERY), ("HostEvent", HOST_EVENT)):
         yield f"## {title}"
         yield ""
         yield "| field | type | unit | meaning |"
