@@ -197,29 +197,28 @@ def _given(named: Iterable[str], by: Said, store_file: str | None) -> list[Label
 
     path = options.kept(store_file)
     findings = store.read(path) if path.exists() or store_file is not None else []
+    several = len({f.sensor for f in findings}) > 1
     run = functools.cache(lambda: _run(path))  # read when something is named that isn't a finding, and once
     given = []
     for what in named:
         wanted = making.target(what)
         if wanted is None:
-            given.append(making.of_finding(store.find(path, what), by))
+            kept = findings or store.read(path)  # which tells what to do where there is no file
+            given.append(making.of_finding(store.only(kept, what, path), by))
             continue
         exact = [f for f in findings if f.entity == wanted.entity]
         # what is a finding needs no run, unless another sensor may have seen it below low
-        several = len({f.sensor for f in findings}) > 1
         given += making.of_target(wanted, by, findings, None if exact and not several else run())
     return given
 
 
 def _removed(kept: list[Label], what: str, store_file: str | None) -> list[Label]:
     """Takes all labels of one entity out of those kept, and gives them. Raises UsageError where there are none."""
+    from hopscope import store
     from hopscope.labels import making
 
     wanted = making.target(what)
-    if wanted is not None:
-        gone = [old for old in kept if old.entity == wanted.entity]
-    else:
-        gone = [old for old in kept if old.id == what] or [old for old in kept if _begins(old.id, what)]
+    gone = [old for old in kept if old.entity == wanted.entity] if wanted is not None else store.named(kept, what)
     if len({(old.sensor, old.entity) for old in gone}) > 1:
         ids = sorted({old.id for old in gone})
         remedy = "give more of the id" if wanted is None else "they are of several sensors: give the id of one"
@@ -228,10 +227,6 @@ def _removed(kept: list[Label], what: str, store_file: str | None) -> list[Label
         raise UsageError(f"nothing was said of '{what}' itself{_said_by_another(kept, what, store_file)}")
     kept[:] = [old for old in kept if old not in gone]
     return gone
-
-
-def _begins(whole: str, what: str) -> bool:
-    return bool(what) and whole.startswith((what, f"hop-{what}"))
 
 
 def _said_by_another(kept: list[Label], what: str, store_file: str | None) -> str:

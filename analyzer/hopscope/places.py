@@ -7,12 +7,8 @@ from pathlib import Path
 
 
 def settings_file(env: Mapping[str, str]) -> Path:
-    """The settings that are read where no file is named; HOPSCOPE_CONFIG names another."""
-    return (
-        Path(env["HOPSCOPE_CONFIG"])
-        if env.get("HOPSCOPE_CONFIG")
-        else _under(env, "CONFIG", ".config") / "hopscope.toml"
-    )
+    """The settings that are read where no file is named."""
+    return _under(env, "CONFIG", ".config") / "hopscope.toml"
 
 
 def allow_file(env: Mapping[str, str]) -> Path:

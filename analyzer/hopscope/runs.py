@@ -33,7 +33,7 @@ from hopscope.errors import UsageError
 from hopscope.findings import Entity
 from hopscope.heuristics import registry
 from hopscope.heuristics.base import EVIDENCE, Window
-from hopscope.summaries.schema import KEY, PAIR
+from hopscope.summaries.schema import KEY, OF_PAIRS, PAIR
 from hopscope.summaries.window import FIRST_SEEN, HOST_HOURS, TABLES
 
 FORM = 1  # of the directory; another one is refused
@@ -43,7 +43,6 @@ _TABLES: dict[str, list[str]] = {
     "first_seen": [c for c in FIRST_SEEN.names if c != "last_us"],  # heuristics ask for the beginning alone
     "host_hours": HOST_HOURS.names,
 }
-_OF_PAIRS = tuple(name for name, columns in TABLES.items() if name != "pairs" and set(KEY) <= set(columns.names))
 Hours = Mapping[frozenset[int], Window]
 Take = Callable[[str, Sequence[int]], list[dict[str, Any]]]  # a heuristic's rows of evidence at these places
 
@@ -176,7 +175,7 @@ def _write_window(place: Path, window: Window) -> None:
     place.mkdir()
     for name in _TABLES:
         table = getattr(window, name)
-        kept = table.drop(*PAIR) if name in _OF_PAIRS else table
+        kept = table.drop(*PAIR) if name in OF_PAIRS else table
         kept.to_parquet(place / f"{name}.parquet", compression="zstd")
 
 
@@ -184,12 +183,12 @@ def _window(place: Path, plain: Mapping[str, Any], config: Config, baseline: Bas
     from hopscope.summaries import engine
 
     for name, columns in _TABLES.items():
-        expected = [c for c in columns if name not in _OF_PAIRS or c not in PAIR]
+        expected = [c for c in columns if name not in OF_PAIRS or c not in PAIR]
         _require(f"{place.name}/{name}.parquet", pq.read_schema(place / f"{name}.parquet"), expected)
     backend = engine.backend()
     tables = {name: backend.read_parquet(place / f"{name}.parquet", table_name=f"kept_{name}") for name in _TABLES}
     pairs = tables["pairs"].select(*KEY)
-    for name in _OF_PAIRS:
+    for name in OF_PAIRS:
         whole = tables[name].inner_join(pairs, "pair").select(*TABLES[name].names)
         tables[name] = backend.create_view(f"window_{name}", whole)
     return Window(**tables, **{**plain, "lacks": frozenset(plain["lacks"])}, vantage=config.vantage, baseline=baseline)

@@ -6,11 +6,20 @@ import contextlib
 import fcntl
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from hopscope.errors import UsageError
 from hopscope.findings import Finding
+
+
+class _Identified(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+Identified = TypeVar("Identified", bound=_Identified)
 
 
 def write_private(path: Path, lines: Iterable[str], mode: int = 0o600) -> None:
@@ -103,14 +112,23 @@ def read(path: Path) -> list[Finding]:
     return found
 
 
+def named(things: Sequence[Identified], wanted: str) -> list[Identified]:
+    """Those with this id; where there are none, those whose id begins so (with or without `hop-`)."""
+    exact = [t for t in things if t.id == wanted]
+    return exact or [t for t in things if wanted and t.id.startswith((wanted, f"hop-{wanted}"))]
+
+
 def find(path: Path, wanted: str) -> Finding:
     """The kept finding with this id, or the only one whose id begins so (with or without `hop-`).
 
     Raises UsageError, with what to do, when there is none or more than one.
     """
-    kept = read(path)
-    exact = [f for f in kept if f.id == wanted]
-    matches = exact or [f for f in kept if wanted and f.id.startswith((wanted, f"hop-{wanted}"))]
+    return only(read(path), wanted, path)
+
+
+def only(kept: Sequence[Finding], wanted: str, path: Path) -> Finding:
+    """`find` among findings that were read from a place already. Raises UsageError as it does."""
+    matches = named(kept, wanted)
     if len(matches) == 1:
         return matches[0]
     if matches:

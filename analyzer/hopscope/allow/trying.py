@@ -39,9 +39,9 @@ def tried(what: str, allowlist: Allowlist, kept: Path, now: datetime, settings: 
     Raises UsageError when it is none of them.
     """
     about = _asked(what)
-    findings = store.read(kept) if kept.exists() else []
+    findings = store.read(kept) if about is None or kept.exists() else []
     if about is None or any(f.id == what for f in findings):
-        found = [store.find(kept, what)]
+        found = [store.only(findings, what, kept)]
     else:
         found = [f for f in findings if _meant(f, about)]
     if not found and about is not None:

@@ -19,8 +19,8 @@ from hopscope.findings import Finding
 from hopscope.heuristics import registry
 from hopscope.heuristics.base import Window
 from hopscope.narrowing import network
+from hopscope.summaries.schema import OF_PAIRS
 
-OF_PAIRS = ("samples", "floors", "starts", "sets")
 MOST_PAIRS = 20_000  # a part with more is not weighed anew: each trial would take seconds
 
 

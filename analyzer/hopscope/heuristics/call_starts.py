@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hopscope.heuristics.base import Window
+from hopscope.heuristics.base import Window, once
 from hopscope.heuristics.evidence import numbers
 from hopscope.heuristics.outbound_pairs import OutboundPairs
 from hopscope.heuristics.outbound_pairs import fetch as fetch_pairs
@@ -94,21 +94,19 @@ class Starts:
         return out
 
 
+@once
 def gather(window: Window) -> Starts:
     """The starts; fetched once per window."""
-    if "starts" not in window.shared:
-        pairs = fetch_pairs(window)
-        able = np.flatnonzero(pairs.protocol(("tcp", "udp")))
-        wanted = ibis.memtable(pa.table({"pair": pairs.rows["pair"].take(pa.array(able)), "place": able}))
-        found = window.starts.inner_join(wanted, "pair")
-        rows = found.select("place", "ts_us", "uid", "orig_bytes", "resp_bytes").to_pyarrow()
-        window.shared["starts"] = Starts(
-            pairs=pairs,
-            pair=rows["place"].to_numpy(),
-            ts_us=rows["ts_us"].to_numpy(),
-            orig_bytes=numbers(rows, "orig_bytes"),
-            resp_bytes=numbers(rows, "resp_bytes"),
-            uids=rows["uid"].combine_chunks(),
-        )
-    starts: Starts = window.shared["starts"]
-    return starts
+    pairs = fetch_pairs(window)
+    able = np.flatnonzero(pairs.protocol(("tcp", "udp")))
+    wanted = ibis.memtable(pa.table({"pair": pairs.rows["pair"].take(pa.array(able)), "place": able}))
+    found = window.starts.inner_join(wanted, "pair")
+    rows = found.select("place", "ts_us", "uid", "orig_bytes", "resp_bytes").to_pyarrow()
+    return Starts(
+        pairs=pairs,
+        pair=rows["place"].to_numpy(),
+        ts_us=rows["ts_us"].to_numpy(),
+        orig_bytes=numbers(rows, "orig_bytes"),
+        resp_bytes=numbers(rows, "resp_bytes"),
+        uids=rows["uid"].combine_chunks(),
+    )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from hopscope.heuristics.base import Window
+from hopscope.heuristics.base import Window, once
 from hopscope.heuristics.evidence import outbound
 from hopscope.heuristics.outbound_pairs import OutboundPairs, numbered
 from hopscope.heuristics.outbound_pairs import fetch as fetch_pairs
@@ -46,35 +46,9 @@ class Answers:
         return np.where(some, first[wanted], np.nan), np.where(some, until[wanted], np.nan)
 
 
+@once
 def fetch(window: Window) -> Answers:
     """The answers; fetched once per window."""
-    if "answers" not in window.shared:
-        window.shared["answers"] = _fetch(window)
-    answers: Answers = window.shared["answers"]
-    return answers
-
-
-def led(window: Window) -> Flags:
-    """Which outbound pairs' names led to their servers in a DNS answer; found once per window."""
-    if "led" not in window.shared:
-        pairs, answers = fetch_pairs(window), fetch(window)
-        every = np.ones(len(answers.name), bool)
-        window.shared["led"] = ~np.isnan(answers.held(pairs, ("name",), every)[0])
-    out: Flags = window.shared["led"]
-    return out
-
-
-def given(window: Window) -> pa.Array:
-    """For each outbound pair the name that DNS gave for its server, the first in order; null when none."""
-    pairs, answers = fetch_pairs(window), fetch(window)
-    ids = combined([np.concatenate([answers.codes[key], pairs.codes[key]]) for key in ("sensor", "server")])
-    at, wanted = ids[: len(answers.name)], ids[len(answers.name) :]
-    least = np.full(int(ids.max(initial=-1)) + 1, len(answers.names))
-    np.minimum.at(least, at, answers.name)
-    return answers.names.take(pa.array(least[wanted], mask=least[wanted] == len(answers.names)))
-
-
-def _fetch(window: Window) -> Answers:
     pairs, names = fetch_pairs(window), window.names
     answers = names.semi_join(outbound(window).select(address="server").distinct(), "address")
     rows = answers.select("sensor", "client", "name", "first_us", "until_us", server=answers.address).to_pyarrow()
@@ -88,3 +62,21 @@ def _fetch(window: Window) -> Answers:
         first_us=rows["first_us"].to_numpy()[known],
         until_us=rows["until_us"].to_numpy()[known],
     )
+
+
+@once
+def led(window: Window) -> Flags:
+    """Which outbound pairs' names led to their servers in a DNS answer; found once per window."""
+    pairs, answers = fetch_pairs(window), fetch(window)
+    out: Flags = ~np.isnan(answers.held(pairs, ("name",), np.ones(len(answers.name), bool))[0])
+    return out
+
+
+def given(window: Window) -> pa.Array:
+    """For each outbound pair the name that DNS gave for its server, the first in order; null when none."""
+    pairs, answers = fetch_pairs(window), fetch(window)
+    ids = combined([np.concatenate([answers.codes[key], pairs.codes[key]]) for key in ("sensor", "server")])
+    at, wanted = ids[: len(answers.name)], ids[len(answers.name) :]
+    least = np.full(int(ids.max(initial=-1)) + 1, len(answers.names))
+    np.minimum.at(least, at, answers.name)
+    return answers.names.take(pa.array(least[wanted], mask=least[wanted] == len(answers.names)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from hopscope.heuristics.base import EVIDENCE, MULTICAST, Fact, Window
+from hopscope.heuristics.base import EVIDENCE, MULTICAST, Fact, Window, once
 from hopscope.heuristics.segments import Ints, key_ids, offsets_from, spans
 from hopscope.summaries.schema import KEY, PAIR, TABLES
 
@@ -22,17 +22,17 @@ KEYS = tuple(PAIR)
 _NO_PAIRS = pa.schema([TABLES["pairs"].field(k) for k in KEY]).empty_table()
 
 
+@once
 def outbound(window: Window) -> ir.Table:
     """The pairs in which one of our hosts talks to a host on the internet and was answered.
 
     A view, made once per window: each query over it is compiled by itself, and a short one costs a third.
     """
-    if "outbound" not in window.shared:
-        p = window.pairs
-        group = p.server.re_search(MULTICAST)
-        pairs = p.filter(p.client_local & ~p.server_local & (p.established > 0) & ~group)
-        window.shared["outbound"] = p.get_backend().create_view(ibis.util.gen_name("outbound"), pairs)
-    return cast(ir.Table, window.shared["outbound"])
+    p = window.pairs
+    group = p.server.re_search(MULTICAST)
+    pairs = p.filter(p.client_local & ~p.server_local & (p.established > 0) & ~group)
+    view: ir.Table = p.get_backend().create_view(ibis.util.gen_name("outbound"), pairs)
+    return view
 
 
 def join(left: ir.Table, right: ir.Table, keys: Sequence[str] = ("pair",)) -> ir.Table:

@@ -5,6 +5,7 @@ Texts are numbered as they are fetched, so that pairs are grouped and looked up 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -12,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hopscope.heuristics.base import Window
+from hopscope.heuristics.base import Window, once
 from hopscope.heuristics.evidence import outbound
 from hopscope.heuristics.segments import Flags, Ints, combined
 from hopscope.summaries.condense import PASSES_ON
@@ -33,7 +34,6 @@ class OutboundPairs:
     values: Mapping[str, pa.Array]
     codes: Mapping[str, Ints]
     _ids: dict[tuple[str, ...], Ints] = field(default_factory=dict, init=False, compare=False, repr=False)
-    _by_number: list[Ints] = field(default_factory=list, init=False, compare=False, repr=False)
 
     def ids(self, *keys: str) -> Ints:
         """One id per row, equal where all of `keys` (of PAIR) are equal, null among them; dense, in order of keys."""
@@ -52,12 +52,15 @@ class OutboundPairs:
         out: Ints = np.append(place.to_numpy(), -1).astype(np.int64)[coded.indices.fill_null(-1).to_numpy()]
         return out
 
+    @functools.cached_property
+    def _by_number(self) -> tuple[Ints, Ints]:
+        """The pairs' numbers in order, and the row of each."""
+        numbers = self.rows["pair"].to_numpy()
+        order = np.argsort(numbers)
+        return numbers[order], order
+
     def at(self, pairs: pa.Array | pa.ChunkedArray) -> Ints:
         """The row of each of these pairs by its number; -1 for one that isn't outbound."""
-        if not self._by_number:
-            numbers = self.rows["pair"].to_numpy()
-            order = np.argsort(numbers)
-            self._by_number.extend((numbers[order], order))
         numbers, order = self._by_number
         wanted = pairs.to_numpy()
         if not len(order):
@@ -79,35 +82,9 @@ class OutboundPairs:
         return np.isin(self.codes["proto"], of)
 
 
+@once
 def fetch(window: Window) -> OutboundPairs:
     """The outbound pairs; fetched once per window."""
-    if "outbound_pairs" not in window.shared:
-        window.shared["outbound_pairs"] = _fetch(window)
-    pairs: OutboundPairs = window.shared["outbound_pairs"]
-    return pairs
-
-
-def passing_on(window: Window) -> Flags:
-    """The outbound pairs that speak a protocol whose servers pass on what they are asked; found once per window."""
-    if "passing_on" not in window.shared:
-        s = window.samples
-        spoke = s.filter(s.service.isin(PASSES_ON)).select("pair").distinct().to_pyarrow()["pair"]
-        window.shared["passing_on"] = fetch(window).among(spoke)
-    out: Flags = window.shared["passing_on"]
-    return out
-
-
-def told(window: Window, kind: str) -> pa.Table:
-    """(pair, value, connections) of a kind of `sets`, of all pairs; fetched once per window."""
-    key = f"told {kind}"
-    if key not in window.shared:
-        sets = window.sets.filter(window.sets.kind == kind)
-        window.shared[key] = sets.select("pair", "value", "connections").to_pyarrow()
-    table: pa.Table = window.shared[key]
-    return table
-
-
-def _fetch(window: Window) -> OutboundPairs:
     rows = outbound(window).select(*KEY, *_TOLD).to_pyarrow().combine_chunks()
     ordered = {key: numbered(rows[key]) for key in PAIR}
     order = np.argsort(combined([codes for _, codes in ordered.values()]))
@@ -116,6 +93,22 @@ def _fetch(window: Window) -> OutboundPairs:
         values={key: values for key, (values, _) in ordered.items()},
         codes={key: codes[order] for key, (_, codes) in ordered.items()},
     )
+
+
+@once
+def passing_on(window: Window) -> Flags:
+    """The outbound pairs that speak a protocol whose servers pass on what they are asked; found once per window."""
+    s = window.samples
+    spoke = s.filter(s.service.isin(PASSES_ON)).select("pair").distinct().to_pyarrow()["pair"]
+    return fetch(window).among(spoke)
+
+
+@once
+def told(window: Window, kind: str) -> pa.Table:
+    """(pair, value, connections) of a kind of `sets`, of all pairs; fetched once per window."""
+    sets = window.sets.filter(window.sets.kind == kind)
+    table: pa.Table = sets.select("pair", "value", "connections").to_pyarrow()
+    return table
 
 
 def numbered(column: pa.ChunkedArray) -> tuple[pa.Array, Ints]:

@@ -10,8 +10,7 @@ import pyarrow.compute as pc
 
 from hopscope.baselines.model import About, Baseline
 from hopscope.outputs import words
-from hopscope.outputs.label_table import table
-from hopscope.outputs.page import Row
+from hopscope.outputs.page import Row, table
 
 LEFT_OUT = 10  # destinations left out, and most used ones, that are named
 COMMUNITIES = 10

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hopscope.findings import Evidence, Finding, endpoint
 from hopscope.outputs import contrast, techniques, words
-from hopscope.outputs.page import Row
+from hopscope.outputs.page import Row, table
 from hopscope.outputs.table import STYLES
 
 if TYPE_CHECKING:
@@ -144,9 +144,7 @@ def _connections(f: Finding) -> Iterator[Row]:
         "later": [_time(c.get("reply_p10")) for c in shown],
     }
     columns = {title: cells for title, cells in columns.items() if any(cells)}
-    widths = {title: max(map(len, (title, *cells))) for title, cells in columns.items()}
-    for cells in (columns.keys(), *zip(*columns.values(), strict=True)):
-        yield Row("  ".join(f"{c:<{w}}" for c, w in zip(cells, widths.values(), strict=True)), indent=2, whole=True)
+    yield from table([tuple(columns), *zip(*columns.values(), strict=True)], indent=2)
 
 
 def _clock(c: Mapping[str, Any], one_day: bool) -> str:

@@ -8,7 +8,7 @@ from hopscope import labels
 from hopscope.findings import SEVERITIES, Entity, Finding
 from hopscope.labels import Fit, Label
 from hopscope.outputs import words
-from hopscope.outputs.page import Row
+from hopscope.outputs.page import Row, table
 
 
 def rows(kept: Sequence[Label], findings: Sequence[Finding], severity: str) -> Iterator[Row]:
@@ -47,10 +47,3 @@ def _told(findings: Sequence[Finding], fits: dict[str, Fit]) -> dict[tuple[str, 
 
 def _key(given: Label) -> tuple[str, Entity]:
     return given.sensor, given.entity
-
-
-def table(cells: Sequence[Sequence[str]]) -> Iterator[Row]:
-    """Rows of columns as wide as their longest entry; the last may be as long as it likes."""
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    for line in cells:
-        yield Row("  ".join(f"{c:<{w}}" for c, w in zip(line, widths, strict=True)).rstrip(), whole=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -31,6 +31,14 @@ class Row:
     right: str = ""
     whole: bool = False
     style: str = ""
+
+
+def table(cells: Sequence[Sequence[str]], indent: int = 0) -> Iterator[Row]:
+    """Rows of columns as wide as their longest entry; the last may be as long as it likes."""
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for line in cells:
+        text = "  ".join(f"{c:<{w}}" for c, w in zip(line, widths, strict=True)).rstrip()
+        yield Row(text, indent=indent, whole=True)
 
 
 def console(stream: TextIO) -> Console:

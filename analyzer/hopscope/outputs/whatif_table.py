@@ -10,8 +10,7 @@ from typing import Any
 from hopscope.configuring.catalogue import DISABLED, catalogue
 from hopscope.findings import Finding
 from hopscope.outputs import words
-from hopscope.outputs.label_table import table
-from hopscope.outputs.page import Row
+from hopscope.outputs.page import Row, table
 from hopscope.whatif.changes import Change, Moved, Outcome
 
 LABELS = 10

@@ -21,7 +21,6 @@ _TYPES = {
     pa.string(): "VARCHAR", pa.int64(): "BIGINT", pa.int32(): "INTEGER", pa.float64(): "DOUBLE", pa.bool_(): "BOOLEAN",
     pa.list_(pa.int32()): "INTEGER[]", pa.list_(pa.float64()): "DOUBLE[]",
 }  # fmt: skip
-_VIEWS = ("samples", "floors", "starts", "sets")
 
 
 def tables(
@@ -52,7 +51,7 @@ def tables(
     con.execute(f"CREATE TABLE leg_possible AS {sql['possible']}")
     con.execute(f"CREATE TABLE window_legs AS {sql['legs']}")
     con.execute("DROP TABLE leg_possible")
-    for name in (*_VIEWS, "host_hours"):
+    for name in (*schema.OF_PAIRS, "host_hours"):
         con.execute(f"CREATE VIEW window_{name} AS {sql[name]}")
     ((dropped,),) = con.execute("SELECT coalesce(sum(rows), 0) FROM leg_dropped").fetchall()
     names = (*window.TABLES, "first_seen", "host_hours")

@@ -81,4 +81,7 @@ TABLES: dict[str, pa.Schema] = {
     ]),
 }  # fmt: skip
 
+OF_PAIRS = tuple(name for name, columns in TABLES.items() if name != "pairs" and "pair" in columns.names)
+"""The tables beside `pairs` that have the pair's number and columns in each row."""
+
 # The window holds the same tables merged over its hours, without `hour` (legs and leg_buckets keep it).
