@@ -117,6 +117,7 @@ class SigmaSettings:
 
     rules: tuple[str, ...] = setting((), "", "files and directories of Sigma rules that every run applies")
     shipped: bool = setting(True, "", "apply the rules that hopscope brings")
+    disabled: tuple[str, ...] = setting((), "", "rules that are not applied, by id or title")
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import ibis
@@ -12,10 +11,11 @@ import pyarrow as pa
 
 from hopscope import __version__, chains, fusion, runs
 from hopscope.config import Config, FusionSettings
-from hopscope.findings import Entity, Evidence, FarEnd, Finding, endpoint, finding_id
+from hopscope.findings import Entity, Evidence, FarEnd, Finding, endpoint, finding_id, instant
 from hopscope.fusion import Scored
 from hopscope.heuristics import registry
 from hopscope.heuristics.base import Window
+from hopscope.matches import HostsTold
 from hopscope.runs import Run, Take
 
 CONNECTIONS = 20  # connections kept with a finding
@@ -79,6 +79,8 @@ class _About:
         self._shown: dict[int, set[str]] = {}
         for r in shown.select("pair", "kind", "value").distinct().to_pyarrow().to_pylist():
             self._shown.setdefault(r["pair"], set()).add(f"{r['kind']}:{r['value']}")
+        asked = {n for known in self.dns_names.values() for n in known} | {n for n in pairs["name"].to_pylist() if n}
+        self.hosts = HostsTold(window, servers, sorted(asked))
         self._by: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
         for pair in pairs.to_pylist():
             for kind in ("server", "name"):
@@ -122,6 +124,7 @@ def _finding(
     inside = any(known[n].group in fusion.INSIDE and scored.scaled[n] > 0 for n in rows)
     tunnel = any(scored.scaled[n] > 0 for n in TUNNELS & rows.keys())
     told = [u for e in evidence for u in e.uids if u in about.connections]
+    dns_names = about.dns_names.get((scored.sensor, server), [])
     clients = sorted({e.client for e in evidence if e.client and e.decibans > 0} | {p["client"] for p in pairs})
     value = f"{endpoint(server, port)}/{proto}" if scored.entity.kind == "service" else scored.entity.value
     shown = Entity(scored.entity.kind, value)
@@ -135,8 +138,8 @@ def _finding(
         clients_total=len(clients),
         sensor=scored.sensor,
         names=tuple(sorted({p["name"] for p in pairs if p["name"] is not None})[:CLIENTS]),
-        first_seen=_moment(min((p["first_us"] for p in pairs), default=about.start_us)),
-        last_seen=_moment(max((p["last_us"] for p in pairs), default=about.end_us)),
+        first_seen=instant(min((p["first_us"] for p in pairs), default=about.start_us)),
+        last_seen=instant(max((p["last_us"] for p in pairs), default=about.end_us)),
         score_db=round(scored.score_db, 1),
         severity=severity(scored.score_db, settings),
         prior_db=settings.prior_db,
@@ -149,8 +152,10 @@ def _finding(
         connections=tuple(about.connections[u] for u in dict.fromkeys(told))[:CONNECTIONS],
         input=read,
         versions=versions,
-        dns_names=tuple(about.dns_names.get((scored.sensor, server), ())[:CLIENTS]),
+        dns_names=tuple(dns_names[:CLIENTS]),
         fingerprints=tuple(about.fingerprints(pairs)[:CLIENTS]),
+        processes=about.hosts.processes(scored, pairs, set(told)),
+        rules=about.hosts.rules(scored, pairs, dns_names),
     )
 
 
@@ -232,7 +237,7 @@ def _connections(window: Window, uids: Sequence[str]) -> dict[str, dict[str, Any
         (oh, op), (rh, rp) = (peer, own) if accepts else (own, peer)
         up, down = (r["in_bytes"], r["out_bytes"]) if accepts else (r["out_bytes"], r["in_bytes"])
         out[r["uid"]] = {
-            "uid": r["uid"], "ts": _moment(r["start_us"]), "orig_h": oh, "orig_p": op, "resp_h": rh, "resp_p": rp,
+            "uid": r["uid"], "ts": instant(r["start_us"]), "orig_h": oh, "orig_p": op, "resp_h": rh, "resp_p": rp,
             "proto": r["proto"], "service": r["service"], "duration": round((r["end_us"] - r["start_us"]) / 1e6, 6),
             "orig_bytes": _total(out.get(r["uid"], {}).get("orig_bytes"), up),
             "resp_bytes": _total(out.get(r["uid"], {}).get("resp_bytes"), down),
@@ -242,7 +247,7 @@ def _connections(window: Window, uids: Sequence[str]) -> dict[str, dict[str, Any
     samples = window.samples.semi_join(wanted, "uid")
     for r in sorted(samples.to_pyarrow().to_pylist(), key=lambda r: (r["uid"], r["seg"])):
         out[r["uid"]] = {
-            "uid": r["uid"], "ts": _moment(r["ts_us"]), "orig_h": r["client"], "orig_p": r["client_port"],
+            "uid": r["uid"], "ts": instant(r["ts_us"]), "orig_h": r["client"], "orig_p": r["client_port"],
             "resp_h": r["server"], "resp_p": r["port"], "proto": r["proto"], "service": r["service"],
             **{k: r[k] for k in kept},
         }  # fmt: skip
@@ -252,10 +257,6 @@ def _connections(window: Window, uids: Sequence[str]) -> dict[str, dict[str, Any
 def _total(one: int | None, more: int | None) -> int | None:
     """The sum of what is known."""
     return None if one is None and more is None else (one or 0) + (more or 0)
-
-
-def _moment(us: int) -> str:
-    return datetime.fromtimestamp(us / 1e6, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _digest(config: Config) -> str:

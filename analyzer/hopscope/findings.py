@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -55,6 +56,54 @@ class FarEnd:
 
 
 @dataclass(frozen=True)
+class Process:
+    """A program that a host names for connections to the entity. `connections` are those of the sensor's that its
+    events were matched with, on both ends and time; `offset_s` is the median of the events' time less theirs."""
+
+    host: str
+    process: str
+    pid: int | None
+    user: str | None
+    client: str
+    server: str
+    port: int | None
+    initiated: bool | None  # the process opened the connection; None where the events don't tell
+    events: int
+    connections: int
+    first_seen: str
+    last_seen: str
+    offset_s: float | None
+    uids: tuple[str, ...]  # of matched connections, at most ten
+
+
+@dataclass(frozen=True)
+class RuleMatch:
+    """What a Sigma rule fired on: one place, on `records` records. `kind` says of what: connection, dns_query or
+    host_event. `severity` is the rule's level; `server`, `port` and the host's fields are None where there is none."""
+
+    id: str
+    rule: str
+    title: str
+    severity: str
+    tags: tuple[str, ...]
+    kind: str
+    sensor: str | None
+    client: str | None
+    server: str | None
+    port: int | None
+    proto: str | None
+    name: str | None
+    host: str | None
+    process: str | None
+    pid: int | None
+    user: str | None
+    records: int
+    first_seen: str
+    last_seen: str
+    uids: tuple[str, ...]  # of those records, at most ten; host events as HOST/record number
+
+
+@dataclass(frozen=True)
 class Finding:
     """An entity whose score crossed a severity threshold, with everything that explains it."""
 
@@ -88,6 +137,8 @@ class Finding:
     clients_total: int | None = None  # of `clients`, which names the first; None in older stores
     sensor: str = ""  # whose records it came from
     allowance: tuple[str, ...] = ()  # what the allowlist says of it without hiding it; set when it is shown
+    processes: tuple[Process, ...] = ()  # programs that hosts name for connections to it, a bounded number
+    rules: tuple[RuleMatch, ...] = ()  # Sigma rules that fired there, a bounded number
     label: str | None = None  # what a person said of it (hop or benign, and the note); set when it is shown
 
     def to_json(self) -> str:
@@ -107,6 +158,8 @@ class Finding:
             (Entity, raw["entity"]),
             (FarEnd, raw["far_end"]),
             *((Evidence, e) for e in raw["evidence"]),
+            *((Process, p) for p in raw.get("processes", ())),
+            *((RuleMatch, m) for m in raw.get("rules", ())),
         ]
         for kind, part in parts:
             unknown = sorted(part.keys() - {f.name for f in dataclasses.fields(kind)})
@@ -122,6 +175,11 @@ def endpoint(address: str, port: int | None) -> str:
     if port is None:
         return address
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def instant(us: int) -> str:
+    """Microseconds of the epoch as RFC 3339, in UTC, to the millisecond."""
+    return datetime.fromtimestamp(us / 1e6, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def finding_id(entity: Entity, scope: str) -> str:

@@ -50,6 +50,8 @@ GROUPS: dict[str, Group] = {
     "identity": Group(30.0, "content networks and load balancers share keys; the weights are assumed"),
     "community": Group(10.0, "in small networks most destinations are used by one host"),
     "logon": Group(15.0, "people travel by VPN, and databases of places err"),
+    "rules": Group(30.0, "a Sigma rule says what its author saw elsewhere; the weights are assumed, and a rule is told "
+                   "by itself as well"),
     "proxy": Group(45.0, "a request to relay that was granted speaks for itself: it lifts the prior over medium"),
     "relay": Group(45.0, "stepping-stone correlation: 30 dB at a false rate of 1e-3, 48 dB at 1e-5 (published)"),
     "against": Group(25.0, "an attacker can choose what is popular and long known as cover"),

@@ -32,11 +32,12 @@ from hopscope.config import SECTIONS, Config, Override
 from hopscope.errors import UsageError
 from hopscope.findings import Entity
 from hopscope.heuristics import registry
-from hopscope.heuristics.base import EVIDENCE, Window
+from hopscope.heuristics.base import EVIDENCE, MATCHES, PROCESSES, Window
 from hopscope.summaries.schema import KEY, OF_PAIRS, PAIR
 from hopscope.summaries.window import FIRST_SEEN, HOST_HOURS, TABLES
 
-FORM = 1  # of the directory; another one is refused
+FORM = 2  # of the directory; another one is refused
+_BESIDE = {"processes": PROCESSES, "matches": MATCHES}  # small tables, kept as they are
 GROUP_ROWS = 1 << 16  # rows of evidence that are read together
 _TABLES: dict[str, list[str]] = {
     **{name: columns.names for name, columns in TABLES.items()},
@@ -177,6 +178,8 @@ def _write_window(place: Path, window: Window) -> None:
         table = getattr(window, name)
         kept = table.drop(*PAIR) if name in OF_PAIRS else table
         kept.to_parquet(place / f"{name}.parquet", compression="zstd")
+    for name in _BESIDE:
+        pq.write_table(getattr(window, name), place / f"{name}.parquet", compression="zstd")
 
 
 def _window(place: Path, plain: Mapping[str, Any], config: Config, baseline: Baseline | None) -> Window:
@@ -191,7 +194,9 @@ def _window(place: Path, plain: Mapping[str, Any], config: Config, baseline: Bas
     for name in OF_PAIRS:
         whole = tables[name].inner_join(pairs, "pair").select(*TABLES[name].names)
         tables[name] = backend.create_view(f"window_{name}", whole)
-    return Window(**tables, **{**plain, "lacks": frozenset(plain["lacks"])}, vantage=config.vantage, baseline=baseline)
+    beside = {name: pq.read_table(place / f"{name}.parquet", schema=schema) for name, schema in _BESIDE.items()}
+    told = {**plain, "lacks": frozenset(plain["lacks"])}
+    return Window(**tables, **beside, **told, vantage=config.vantage, baseline=baseline)
 
 
 def _replace(new: Path, target: Path) -> None:

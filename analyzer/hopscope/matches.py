@@ -1,0 +1,105 @@
+"""What hosts and Sigma rules told, from the window's columns to what a person is told."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence, Set
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hopscope.findings import SEVERITIES, Process, RuleMatch, instant
+from hopscope.fusion import Scored
+from hopscope.heuristics.base import Window
+
+INFORMATIONAL = "informational"  # Sigma's word for info
+_PLACE = ("kind", "sensor", "client", "server", "port", "proto", "name", "host", "process", "pid", "user")
+KEPT = 10  # processes and rules kept with a finding
+
+
+class HostsTold:
+    """What the window has of processes and rule matches at some servers, and of matches on queries for some names."""
+
+    def __init__(self, window: Window, servers: Sequence[str], names: Sequence[str]):
+        p, m = window.processes, window.matches
+        wanted = pa.array(servers, pa.string())
+        asked = pc.and_(pc.is_null(m["server"]), pc.is_in(m["name"], value_set=pa.array(names, pa.string())))
+        self._processes: list[dict[str, Any]] = p.filter(pc.is_in(p["server"], value_set=wanted)).to_pylist()
+        self._matches: list[dict[str, Any]] = m.filter(
+            pc.or_(pc.is_in(m["server"], value_set=wanted), asked)
+        ).to_pylist()
+
+    def processes(self, scored: Scored, pairs: Sequence[Mapping[str, Any]], uids: Set[str]) -> tuple[Process, ...]:
+        """The programs that hosts name for the entity's connections, those with most first.
+
+        `pairs` are the entity's; `uids` are of its connections, by which those of one name at an address that
+        several share are told apart.
+        """
+        places = {(p["client"], p["server"], p["port"], p["proto"]) for p in pairs}
+        mine = [
+            row for row in self._processes
+            if (row["client"], row["server"], row["port"], row["proto"]) in places and row["initiated"] is not False
+            and row["sensor"] in (None, scored.sensor)
+            and (scored.entity.kind != "name" or row["name"] == scored.entity.value or set(row["uids"] or ()) & uids)
+        ]  # fmt: skip
+        mine.sort(key=lambda r: (-r["connections"], -r["events"], r["first_us"], r["host"] or "", r["process"] or ""))
+        return tuple(process(row) for row in mine[:KEPT])
+
+    def rules(
+        self, scored: Scored, pairs: Sequence[Mapping[str, Any]], dns_names: Sequence[str]
+    ) -> tuple[RuleMatch, ...]:
+        """The Sigma rules that fired at the entity's places, or on its clients' queries for its names."""
+        places = {(p["client"], p["server"], p["port"], p["proto"]) for p in pairs}
+        clients = {p["client"] for p in pairs}
+        names = {p["name"] for p in pairs}.union(dns_names)
+        mine = (
+            row for row in self._matches
+            if row["sensor"] in (None, scored.sensor)
+            and ((row["client"] in clients and row["name"] in names) if row["server"] is None
+                 else (row["client"], row["server"], row["port"], row["proto"]) in places)
+        )  # fmt: skip
+        return told(mine)[:KEPT]
+
+
+def told(rows: Iterable[Mapping[str, Any]]) -> tuple[RuleMatch, ...]:
+    """Rows of MATCHES, the gravest first, then in order of time."""
+    found = [rule_match(row) for row in rows]  # rows: places where rules fired are few
+    return tuple(sorted(found, key=lambda m: (-SEVERITIES.index(m.severity), m.first_seen, m.id)))
+
+
+def rule_match(row: Mapping[str, Any]) -> RuleMatch:
+    """One row of MATCHES; its id is the same in every run that has the rule fire at this place."""
+    place = "\x00".join(str(row[name]) for name in ("rule", *_PLACE))
+    return RuleMatch(
+        id=f"rule-{hashlib.blake2b(place.encode(errors='surrogatepass'), digest_size=5).hexdigest()}",
+        rule=row["rule"],
+        title=row["title"],
+        severity="info" if row["level"] == INFORMATIONAL else row["level"],
+        tags=tuple(row["tags"] or ()),
+        **{name: row[name] for name in _PLACE},
+        records=row["records"],
+        first_seen=instant(row["first_us"]),
+        last_seen=instant(row["last_us"]),
+        uids=tuple(row["uids"] or ()),
+    )
+
+
+def process(row: Mapping[str, Any]) -> Process:
+    """One row of PROCESSES."""
+    return Process(
+        host=row["host"],
+        process=row["process"],
+        pid=row["pid"],
+        user=row["user"],
+        client=row["client"],
+        server=row["server"],
+        port=row["port"],
+        initiated=row["initiated"],
+        events=row["events"],
+        connections=row["connections"],
+        first_seen=instant(row["first_us"]),
+        last_seen=instant(row["last_us"]),
+        offset_s=None if row["offset_us"] is None else round(row["offset_us"] / 1e6, 3),
+        uids=tuple(row["uids"] or ()),
+    )
