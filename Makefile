@@ -53,6 +53,7 @@ docs: .venv/.ready-test
 	$(BIN)/python docs/records.py
 	$(BIN)/python docs/settings.py
 	$(BIN)/python docs/heuristics.py
+	$(BIN)/python docs/coverage.py
 	$(BIN)/python docs/outputs.py
 	$(BIN)/python docs/tutorial.py
 

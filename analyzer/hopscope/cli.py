@@ -16,6 +16,7 @@ from hopscope.allow import commands as allowing
 from hopscope.allow import showing
 from hopscope.baselines import commands as baselining
 from hopscope.configuring import commands as configuring
+from hopscope.coverage import commands as covering
 from hopscope.errors import HopscopeError, InputError, UsageError
 from hopscope.explaining import commands as explaining
 from hopscope.live import commands as live
@@ -128,6 +129,7 @@ def records(captures: tuple[str, ...], local_nets: str | None, config_file: str 
 commands.add_command(allowing.allow)
 commands.add_command(baselining.baseline)
 commands.add_command(configuring.config)
+commands.add_command(covering.coverage)
 commands.add_command(explaining.explain)
 commands.add_command(showing.findings)
 commands.add_command(graphing.graph)

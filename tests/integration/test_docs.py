@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["records", "settings", "heuristics"])
+@pytest.mark.parametrize("name", ["records", "settings", "heuristics", "coverage"])
 def test_pages_made_from_definitions_are_current(name: str) -> None:
     page = "\n".join(script(name).page()) + "\n"
     assert (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8") == page, "run `make docs`"

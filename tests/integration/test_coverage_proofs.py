@@ -1,0 +1,42 @@
+"""Every row of the coverage table has its proof: one that is missing, never run, or shows something else fails."""
+
+from __future__ import annotations
+
+import functools
+import json
+import pkgutil
+from collections.abc import Set
+
+import hopscope
+from hopscope import sources
+from hopscope.coverage import coverage
+from hopscope.heuristics import registry
+from support.collecting import ROOT, collected
+from support.proofs import Known, problems
+
+PCAPS = ROOT / "pcaps"
+
+
+@functools.cache
+def shown(capture: str) -> Set[str]:
+    """The heuristics with positive evidence of a true hop in a capture of ours."""
+    truth = json.loads((PCAPS / f"{capture}.json").read_text(encoding="utf-8"))
+    hops = {(h["hop"], h["port"]) for h in truth["hops"]}
+    found = hopscope.hunt(PCAPS / f"{capture}.pcap.gz")
+    told = [f for f in found if any(f.hop == hop and f.port in (None, port) for hop, port in hops)]
+    return {piece.heuristic for f in told for piece in f.evidence if piece.decibans > 0}
+
+
+def known() -> Known:
+    """What this checkout has."""
+    return Known(
+        heuristics={name: h.d3fend for name, h in registry().items()},
+        sources={module.name for module in pkgutil.iter_modules(sources.__path__)},
+        captures={p.stem for p in PCAPS.glob("*.json") if p.with_suffix(".pcap.gz").is_file()},
+    )
+
+
+def test_every_row_has_its_proof() -> None:
+    told = coverage()
+    tests = collected(node.partition("::")[0] for row in told.rows for node in row.proof.tests)
+    assert list(problems(told, known(), tests, shown)) == []
