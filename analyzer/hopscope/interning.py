@@ -1,0 +1,48 @@
+"""Numbers for texts as they come, so that millions of rows are kept and compared as whole numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hopscope.heuristics.segments import Ints
+
+
+class Texts:
+    """Texts by number, in order of their coming."""
+
+    def __init__(self) -> None:
+        self._number: dict[str, int] = {}
+        self._values: pa.Array | None = None
+
+    def numbers(self, column: pa.Array) -> Ints:
+        """Each row's number; -1 for null. Texts that are new get one."""
+        coded = column.dictionary_encode()
+        known = self._number
+        each = [known.setdefault(value, len(known)) for value in coded.dictionary.to_pylist()]  # different ones only
+        self._values = None
+        return np.array([*each, -1], np.int64)[_whole(coded.indices)]
+
+    def look_up(self, column: pa.Array) -> Ints:
+        """Each row's number; -1 for null and for what has none."""
+        return _whole(pc.index_in(column, value_set=self.values))
+
+    @property
+    def values(self) -> pa.Array:
+        """The texts in order of their numbers."""
+        if self._values is None:
+            self._values = pa.array(list(self._number), pa.string())
+        return self._values
+
+    def ranks(self) -> tuple[pa.Array, Ints]:
+        """The texts in order, and for each number the place of its text among them, last -1 for -1."""
+        order = pc.sort_indices(self.values).to_numpy()
+        place = np.full(len(order) + 1, -1)
+        place[order] = np.arange(len(order))
+        return self.values.take(pa.array(order)), place
+
+
+def _whole(indices: pa.Array) -> Ints:
+    out: Ints = indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    return out
