@@ -16,7 +16,9 @@ from hopscope.errors import InputError, UsageError
 from hopscope.findings import SEVERITIES, Finding
 from hopscope.records import Batch, InputCount
 from hopscope.sources import capture as sources
+from hopscope.sources import windows_events
 from hopscope.sources.capture import Capture
+from hopscope.sources.windows_events import EventFile
 
 if TYPE_CHECKING:
     import pandas
@@ -196,7 +198,7 @@ def records(
         raise UsageError(f"no sensor {sensor!r}; there are {', '.join(SENSORS)}")
     names = [captures] if isinstance(captures, str | os.PathLike) else captures
     found = sources.find([os.fspath(name) for name in names], count)
-    if sensor != "auto" and not all(isinstance(c, Capture) for c in found):
+    if sensor != "auto" and not all(isinstance(c, Capture | EventFile) for c in found):
         count.note(f"logs are read as they are; --sensor {sensor} is for captures")
     sizes = [c.size for c in found if c.size is not None]
     total = sum(sizes) if len(sizes) == len(found) else None
@@ -225,7 +227,11 @@ def records(
 
 
 def _read(
-    capture: Capture | LogArchive, sensor: str, config: Config, count: InputCount, tell: Callable[[int], None]
+    capture: EventFile | Capture | LogArchive,
+    sensor: str,
+    config: Config,
+    count: InputCount,
+    tell: Callable[[int], None],
 ) -> Iterator[Batch]:
     if not isinstance(capture, Capture):
         from hopscope.sources import zeek_archive
@@ -256,6 +262,8 @@ def unweighed(counts: Counts, outside: int, hours: int) -> dict[str, str]:
     """What was read and yet not weighed, a line for each reason; `outside` records lie before the window."""
     lines = {
         "outside": (
+    if isinstance(capture, EventFile):
+        return windows_events.records(capture, count, tell)
             outside,
             f"records lie before the last {hours} hours and were not weighed; set window.hours to weigh more, "
             "or look whether a sensor's clock is ahead",

@@ -22,7 +22,8 @@ def records(batch: Batch) -> Iterator[str]:
 
     Times are epoch seconds with six decimals.
     """
-    for kind, table in (("connection", batch.connections), ("dns_query", batch.dns_queries)):
+    kinds = {"connection": batch.connections, "dns_query": batch.dns_queries, "host_event": batch.host_events}
+    for kind, table in kinds.items():
         names = ["kind", *table.schema.names]
         columns = [_plain(column) for column in table.columns]
         for row in zip(*columns, strict=True):

@@ -1,6 +1,7 @@
 """What the user names on the command line to inputs: files, directories, patterns, standard input.
 
-Captures are inputs each for itself; all of Zeek's logs together are one, because they are read side by side.
+Captures and files of Windows events are inputs each for itself; all of Zeek's logs together are one, because they
+are read side by side.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING
 
 from hopscope.errors import InputError, UsageError
 from hopscope.records import InputCount
+from hopscope.sources import windows_events
+from hopscope.sources.windows_events import EventFile
 
 if TYPE_CHECKING:
     from hopscope.sources.zeek_files import LogArchive, LogFile
@@ -22,6 +25,8 @@ STDIN = "-"
 SUFFIXES = (".pcap", ".pcapng", ".cap")
 PACKED_SUFFIXES = (".gz", ".zst")
 LOG_SUFFIXES = (".json", ".jsonl", ".ndjson", ".tsv")  # besides .log anywhere in the name
+EVENT_SUFFIXES = (".evtx", ".xml", ".json", ".jsonl", ".ndjson")
+EVENT_BEGINS = (b"ElfF",)
 LOG_BEGINS = (b"#sep", b"#fie", b"#pat")
 MAGICS = (
     b"\xa1\xb2\xc3\xd4", b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\x3c\x4d", b"\x4d\x3c\xb2\xa1",  # pcap, µs and ns
@@ -41,13 +46,15 @@ class Capture:
     size: int | None
 
 
-def find(names: Iterable[str], count: InputCount) -> list[Capture | LogArchive]:
-    """The inputs behind the names: captures in the order given, each once, then what there is of Zeek's logs.
+def find(names: Iterable[str], count: InputCount) -> list[EventFile | Capture | LogArchive]:
+    """The inputs behind the names: files of events, so that these are known before connections; captures; both in
+    the order given, each once; then what there is of Zeek's logs.
 
-    Directories are searched in order of name; where logs and captures lie in one, the logs are read. A name
-    without an input becomes a problem in `count`. Raises InputError when none is left, and UsageError when
-    standard input is named twice.
+    Directories are searched in order of name; where logs and captures lie in one, the logs are read, and events
+    beside either. A name without an input becomes a problem in `count`. Raises InputError when none is left, and
+    UsageError when standard input is named twice.
     """
+    events: dict[str, EventFile] = {}
     captures: dict[str, Capture] = {}
     logs: dict[str, LogFile] = {}
     problems: list[InputError] = []
@@ -59,13 +66,15 @@ def find(names: Iterable[str], count: InputCount) -> list[Capture | LogArchive]:
         for found in _inputs(name, problems, count):
             if isinstance(found, Capture):
                 captures.setdefault(STDIN if found.path == STDIN else os.path.realpath(found.path), found)
+            elif isinstance(found, EventFile):
+                events.setdefault(os.path.realpath(found.path), found)
             else:
                 logs.setdefault(os.path.realpath(found.path), found)
-    if not captures and not logs and problems:
+    if not captures and not logs and not events and problems:
         raise nothing_read(problems)
     for problem in problems:
         count.note(str(problem))
-    return [*captures.values(), *([_archive(named, list(logs.values()))] if logs else [])]
+    return [*events.values(), *captures.values(), *([_archive(named, list(logs.values()))] if logs else [])]
 
 
 def nothing_read(problems: Sequence[InputError]) -> InputError:
@@ -76,25 +85,25 @@ def nothing_read(problems: Sequence[InputError]) -> InputError:
     return first
 
 
-def _inputs(name: str, problems: list[InputError], count: InputCount) -> Iterator[Capture | LogFile]:
+def _inputs(name: str, problems: list[InputError], count: InputCount) -> Iterator[EventFile | Capture | LogFile]:
     if name == STDIN:
         yield Capture(STDIN, "standard input", None)
     elif os.path.isdir(name):
         before = len(problems)
         found = list(_below(name, problems))
-        logs = [f for f in found if not isinstance(f, Capture)]
+        logs = [f for f in found if not isinstance(f, Capture | EventFile)]
+        captures = [f for f in found if isinstance(f, Capture)]
         if not found and len(problems) == before:
             wanted = ", ".join(SUFFIXES)
-            remedy = f"name a file, or a directory with {wanted} files or Zeek's logs"
-            problems.append(InputError(name, "no capture and no Zeek log in this directory", remedy))
-        if logs and len(logs) < len(found):
-            first = next(f.name for f in found if isinstance(f, Capture))
-            number = len(found) - len(logs)
+            remedy = f"name a file, or a directory with {wanted} files, Zeek's logs or Windows events"
+            problems.append(InputError(name, "no capture, no Zeek log and no Windows events in this directory", remedy))
+        if logs and captures:
             count.note(
-                f"{name}: Zeek's logs were read, not the {number:,} captures beside them ({first}"
-                f"{' and others' if number > 1 else ''}); name captures themselves to have them read"
+                f"{name}: Zeek's logs were read, not the {len(captures):,} captures beside them ({captures[0].name}"
+                f"{' and others' if len(captures) > 1 else ''}); name captures themselves to have them read"
             )
-        yield from logs or found
+        yield from (f for f in found if isinstance(f, EventFile))
+        yield from logs or captures
     elif os.path.exists(name):
         yield from _file(name, problems)
     elif glob.has_magic(name):
@@ -107,7 +116,7 @@ def _inputs(name: str, problems: list[InputError], count: InputCount) -> Iterato
         problems.append(InputError(name, "no such file or directory", "check the path"))
 
 
-def _file(path: str, problems: list[InputError]) -> Iterator[Capture | LogFile]:
+def _file(path: str, problems: list[InputError]) -> Iterator[EventFile | Capture | LogFile]:
     """A file that is no log at all is taken for a capture: the sensor tells what is wrong with it.
 
     A pipe or device has no size, and isn't looked into before it is read; a file that vanished meanwhile is
@@ -117,9 +126,11 @@ def _file(path: str, problems: list[InputError]) -> Iterator[Capture | LogFile]:
         yield Capture(path, path, os.path.getsize(path) if os.path.isfile(path) else None)
         return
     before = len(problems)
-    log = _log(path, problems)
-    if log is not None:
-        yield log
+    found = (_named_like_events(path) and _events(path, problems)) or _log(path, problems)
+    if not found and len(problems) == before and not _named_like_events(path):
+        found = _events(path, problems)
+    if found:
+        yield found
     elif len(problems) == before and _is_another_log(path):
         from hopscope.sources.zeek_headers import USED
 
@@ -129,7 +140,7 @@ def _file(path: str, problems: list[InputError]) -> Iterator[Capture | LogFile]:
         yield Capture(path, path, os.path.getsize(path))
 
 
-def _below(directory: str, problems: list[InputError]) -> Iterator[Capture | LogFile]:
+def _below(directory: str, problems: list[InputError]) -> Iterator[EventFile | Capture | LogFile]:
     """The captures and logs below a directory, links to other directories not followed."""
 
     def unreadable(e: OSError) -> None:
@@ -143,6 +154,8 @@ def _below(directory: str, problems: list[InputError]) -> Iterator[Capture | Log
                 continue
             if _named_like_a_capture(file) or _begins_like(path, MAGICS):
                 yield Capture(path, path, os.path.getsize(path))
+            elif (_named_like_events(file) or _begins_like(path, EVENT_BEGINS)) and (events := _events(path, problems)):
+                yield events
             elif _named_like_a_log(file) or _begins_like(path, LOG_BEGINS):
                 log = _log(path, problems)
                 if log is not None:
@@ -159,6 +172,18 @@ def _log(path: str, problems: list[InputError]) -> LogFile | None:
         return None
 
 
+def _events(path: str, problems: list[InputError]) -> EventFile | None:
+    """A file that can't be opened is told of when it is looked at as a log."""
+    try:
+        found = windows_events.look(path)
+    except InputError:
+        return None
+    if found is None and _without_packing(path).endswith(".evtx"):
+        remedy = "copy it again; a log that Windows has open is exported with wevtutil epl"
+        problems.append(InputError(path, "this is no event log (it doesn't begin with ElfFile)", remedy))
+    return found
+
+
 def _is_another_log(path: str) -> bool:
     from hopscope.sources import zeek_files
 
@@ -171,19 +196,25 @@ def _archive(named: list[str], logs: list[LogFile]) -> LogArchive:
     return zeek_files.archive(named[0] if len(named) == 1 else f"{len(logs):,} logs", logs)
 
 
-def _named_like_a_log(file: str) -> bool:
+def _without_packing(file: str) -> str:
     name = file.lower()
     for packed in PACKED_SUFFIXES:
         name = name.removesuffix(packed)
+    return name
+
+
+def _named_like_events(file: str) -> bool:
+    return _without_packing(file).endswith(EVENT_SUFFIXES)
+
+
+def _named_like_a_log(file: str) -> bool:
+    name = _without_packing(file)
     return ".log" in name or name.endswith(LOG_SUFFIXES)
 
 
 def _named_like_a_capture(file: str) -> bool:
-    name = file.lower()
-    for packed in PACKED_SUFFIXES:
-        name = name.removesuffix(packed)
     # tcpdump -C appends a number to the name: trace.pcap1
-    return name.rstrip("0123456789").endswith(SUFFIXES)
+    return _without_packing(file).rstrip("0123456789").endswith(SUFFIXES)
 
 
 def _begins_like(path: str, magics: tuple[bytes, ...]) -> bool:

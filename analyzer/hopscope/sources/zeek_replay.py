@@ -25,6 +25,7 @@ from hopscope.sensor.unpack import Damage, Source
 from hopscope.sources import capture as inputs
 from hopscope.sources import zeek_archive
 from hopscope.sources.capture import Capture
+from hopscope.sources.zeek_files import LogArchive
 
 PIECE_BYTES = 1 << 20
 LOGS = ("hopscope.log", "hopscope_dns.log")
@@ -107,7 +108,7 @@ def _logged(directory: Path, name: str, local_nets: Sequence[str], count: InputC
         return
     inner = InputCount()
     for archive in inputs.find(logs, inner):
-        assert not isinstance(archive, Capture)
+        assert isinstance(archive, LogArchive)
         for batch in zeek_archive.records(archive, local_nets, inner):
             last = batch.connections.filter(pc.fill_null(batch.connections["final"], True))
             count.packets += sum(pc.sum(last[column]).as_py() or 0 for column in ("orig_pkts", "resp_pkts"))

@@ -94,8 +94,8 @@ def test_one_bad_name_among_others_is_a_counted_problem(tree: Path) -> None:
     assert count.problems == [
         "absent.pcap: no such file or directory; check the path",
         "*.nope: the pattern fits no file; check the pattern and the directory",
-        "none: no capture and no Zeek log in this directory; "
-        "name a file, or a directory with .pcap, .pcapng, .cap files or Zeek's logs",
+        "none: no capture, no Zeek log and no Windows events in this directory; "
+        "name a file, or a directory with .pcap, .pcapng, .cap files, Zeek's logs or Windows events",
     ]
 
 

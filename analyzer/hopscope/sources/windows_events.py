@@ -1,0 +1,116 @@
+"""Windows events from files: which file holds them, in which form, and their records.
+
+Used are Sysmon's events 3 (network connection) and 22 (DNS query), and Security's 5156 and 5157 (connection permitted,
+blocked); others are passed over and counted. The forms are EVTX, JSON and XML (docs/host-events.md).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from hopscope.records import Batch, InputCount
+
+if TYPE_CHECKING:
+    from hopscope.sensor.unpack import Source
+    from hopscope.sources.windows_rows import Gathered
+
+Form = Literal["evtx", "json lines", "json", "xml"]
+
+HEAD_BYTES = 1 << 16
+BATCH_EVENTS = 50_000
+_XML = re.compile(rb"\s*(<\?xml[^>]*>\s*|<!--.*?-->\s*|<!DOCTYPE[^\[>]*(\[.*?\]\s*)?>\s*)*<Events?[\s>]", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class EventFile:
+    """A file with Windows events: `path` is where it is read from, `name` what messages call it, `size` its bytes on
+    disk, `form` how it is written."""
+
+    path: str
+    name: str
+    size: int | None
+    form: Form
+
+
+def look(path: str) -> EventFile | None:
+    """The file of events that a file is, None when it is none. Raises InputError when it can't be opened.
+
+    What it holds decides, whatever it is called; of JSON the first objects must look like a host's events.
+    """
+    from hopscope.sensor.unpack import Source
+
+    with Source(path, path) as source:
+        form = _form(source)
+    return None if form is None else EventFile(path, path, os.path.getsize(path), form)
+
+
+def records(file: EventFile, count: InputCount, tell: Callable[[int], None] | None = None) -> Iterator[Batch]:
+    """The events of a file in its order, in batches of some 50,000. What isn't used or understood is counted.
+
+    Raises InputError when it can't be opened.
+    """
+    from hopscope.sensor.unpack import Source
+    from hopscope.sources.windows_rows import Gathered
+
+    gathered = Gathered()
+    timeless = odd = 0
+    with Source(file.path, file.name, tell) as source:
+        for _ in _reader(file.form, source, gathered):
+            if len(gathered) >= BATCH_EVENTS:
+                events, without, bad = gathered.batch()
+                timeless, odd = timeless + without, odd + bad
+                yield Batch(host_events=events)
+        if len(gathered):
+            events, without, bad = gathered.batch()
+            timeless, odd = timeless + without, odd + bad
+            yield Batch(host_events=events)
+        if source.damage is not None:
+            count.note(source.damage.line(file.name))
+    count.inputs += 1
+    count.refused += gathered.strange + timeless + odd
+    for number, line in (
+        (gathered.others, "events of other kinds passed over (Sysmon 3 and 22, Security 5156 and 5157 are used)"),
+        (gathered.strange, "records or lines could not be understood and were left out; export the file again"),
+        (timeless, "events have no time that can be read and were left out; export times in ISO 8601"),
+        (odd, "addresses or ports are none; their events were kept without them"),
+    ):
+        if number:
+            count.note(f"{file.name}: {number:,} {line}")
+
+
+def _reader(form: Form, source: Source, into: Gathered) -> Iterator[None]:
+    from hopscope.sources import windows_evtx, windows_json, windows_text, windows_xml
+
+    if form == "evtx":
+        return windows_evtx.events(source, into)
+    pieces = windows_text.pieces(source)
+    if form == "xml":
+        return windows_xml.events(pieces, into)
+    return windows_json.lines(pieces, into) if form == "json lines" else windows_json.objects(pieces, into)
+
+
+def _form(source: Source) -> Form | None:
+    from hopscope.sources import windows_text
+
+    head = next(windows_text.pieces(source, HEAD_BYTES), b"")
+    if head.startswith(b"ElfFile\0"):
+        return "evtx"
+    text = head.lstrip()
+    if text.startswith(b"<"):
+        return "xml" if _XML.match(text) else None
+    if not text.startswith((b"{", b"[")):
+        return None
+    from hopscope.sources import windows_json
+    from hopscope.sources.windows_rows import Gathered
+
+    found = Gathered()
+    is_lines = windows_json.is_lines(text)
+    for _ in (windows_json.lines if is_lines else windows_json.objects)([text], found):
+        pass
+    if found.others or len(found):
+        return "json lines" if is_lines else "json"
+    return None

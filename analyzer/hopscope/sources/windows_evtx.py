@@ -1,0 +1,57 @@
+"""Windows events from EVTX, the event log's own files, through the `evtx` package (Rust).
+
+A file is a header of 4 KiB and chunks of 64 KiB that stand each for itself: they are read some at a time, so that
+memory stays bounded, a packed file needs no unpacked copy, and a damaged chunk costs itself alone.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from hopscope.sensor.unpack import Source
+from hopscope.sources import windows_json
+from hopscope.sources.windows_rows import Gathered
+
+MAGIC = b"ElfFile\0"
+HEADER_BYTES = 4096
+CHUNK_BYTES = 1 << 16
+CHUNKS = 64  # parsed at a time
+CHUNK_MAGIC = b"ElfChnk\0"
+
+
+def events(source: Source, into: Gathered) -> Iterator[None]:
+    """Take the events of a log, pausing after every few chunks."""
+    from evtx import PyEvtxParser
+
+    header = _read(source, HEADER_BYTES)
+    while chunks := _read(source, CHUNKS * CHUNK_BYTES):
+        short = len(chunks) % CHUNK_BYTES
+        if short:  # the file was cut: what the last chunk still has is read
+            chunks += bytes(CHUNK_BYTES - short)
+        try:
+            parser = PyEvtxParser(io.BytesIO(header + chunks), number_of_threads=1, indent=False)
+        except (OSError, RuntimeError):
+            into.strange += 1
+            continue
+        _take(parser.records_json(), into)
+        yield
+
+
+def _take(records: Iterable[Any], into: Gathered) -> None:
+    texts: list[str] = []
+    while True:
+        try:
+            texts.extend(record["data"] for record in records)
+            break
+        except (RuntimeError, OSError):  # one record or chunk; the iterator goes on behind it
+            into.strange += 1
+    windows_json.take_lines("\n".join(texts).encode("utf-8", "replace"), into)
+
+
+def _read(source: Source, size: int) -> bytes:
+    buffer = np.empty(size, np.uint8)
+    return buffer[: source.readinto(buffer)].tobytes()
