@@ -17,13 +17,12 @@ from hopscope.allow import items
 from hopscope.allow.entries import CONDITIONS, Entry
 from hopscope.allow.items import Network, Service
 from hopscope.errors import UsageError
+from hopscope.outputs import zeek_intel
 
 FORMATS = ("zeek-intel", "misp", "list")
 MISP_TYPES = ("cidr", "hostname", "string")
 MOST = 50_000  # items of one import: beyond that it is no list of what somebody looked at
 NAMED = 5  # of what was left out
-
-_FIELDS = "#fields\tindicator\tindicator_type\tmeta.source\tmeta.desc\tmeta.whitelist"
 
 
 @dataclass
@@ -187,7 +186,7 @@ def write(entries: Sequence[Entry], form: str, misp_type: str, version: str) -> 
     refused: list[tuple[str, str]] = []
     rows = [(e, item) for e in entries for item in _single(e, refused)]
     if form == "zeek-intel":
-        text = "".join(f"{line}\n" for line in (_FIELDS, *_intel(rows, refused)))
+        text = "".join(f"{line}\n" for line in (zeek_intel.head("meta.whitelist"), *_intel(rows, refused)))
     elif form == "misp":
         text = json.dumps(_misp(rows, misp_type, version, refused), indent=2) + "\n"
     else:
@@ -219,7 +218,7 @@ def _intel(rows: _Rows, refused: list[tuple[str, str]]) -> Iterator[str]:
         else:
             refused.append((f"Zeek's Intel has no type for such {condition}", item))
             continue
-        yield "\t".join((item, f"Intel::{kind}", "hopscope", _line(entry.reason), "T"))
+        yield zeek_intel.row(item, kind, entry.reason, ["T"])
 
 
 def _misp(rows: _Rows, kind: str, version: str, refused: list[tuple[str, str]]) -> dict[str, object]:
@@ -261,10 +260,5 @@ def _list(rows: _Rows, refused: list[tuple[str, str]]) -> Iterator[str]:
             continue
         if entry is not last:
             last = entry
-            yield f"# {entry.id}: {_line(entry.reason)}"
+            yield f"# {entry.id}: {zeek_intel.one_line(entry.reason)}"
         yield item
-
-
-def _line(text: str) -> str:
-    """A text as one field of one line, in which nothing begins another; Zeek reads a backslash as an escape."""
-    return "".join(c if c.isprintable() and c != "\\" else " " for c in text)

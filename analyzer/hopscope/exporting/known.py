@@ -1,0 +1,113 @@
+"""What must be known beside the findings before something is listed: resolvers, who shares an address, where names are.
+
+The kept run knows it. Without one only the findings themselves tell, and that is less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hopscope.allow.items import Service, parse_address
+from hopscope.dossier import CLIENTS
+from hopscope.findings import Finding
+from hopscope.narrowing import network
+
+if TYPE_CHECKING:
+    from hopscope.runs import Run
+
+DNS_PORT = 53
+
+
+@dataclass(frozen=True)
+class Known:
+    """`names` are those whose DNS answers gave an address, `asked` those that clients asked it for (SNI, HTTP host).
+
+    `places` has the services where clients asked for a name, by sensor and name. `doubts` are lines on what isn't
+    known; `names_most` is how many names of an address are known at most, None where all are.
+    """
+
+    resolvers: frozenset[str]
+    names: Mapping[str, frozenset[str]]
+    asked: Mapping[str, frozenset[str]]
+    places: Mapping[tuple[str, str], frozenset[Service]]
+    doubts: tuple[str, ...] = ()
+    names_most: int | None = None
+
+    def led(self, addresses: Iterable[str]) -> frozenset[str]:
+        """The names by which DNS led to any of these addresses."""
+        return frozenset().union(*(self.names.get(a, frozenset()) for a in addresses))
+
+    def inside(self, net: str) -> list[str]:
+        """The addresses in an IPv6 /64 of which something is known."""
+        return sorted(a for a in {*self.names, *self.asked} if ":" in a and network(a) == net)
+
+
+def of_run(run: Run, findings: Sequence[Finding]) -> Known:
+    """What a kept run knows of the places of findings, from all its sensors."""
+    pairs, answers, sets = run.window.pairs, run.window.names, run.window.sets
+    dns = sets.filter(sets.kind == "service", sets.value.re_search(r"(^|,)dns(,|$)"))
+    served = pairs.filter(pairs.port == DNS_PORT, pairs.established > 0).semi_join(dns, "pair")
+    resolvers = served.select("server").distinct().to_pyarrow()["server"].to_pylist()
+    named = sorted({f.entity.value for f in findings if f.entity.kind == "name"})
+    at = pairs.filter(pairs.name.isin(named)).select("sensor", "name", "server", "port", "proto").distinct()
+    places: dict[tuple[str, str], set[Service]] = {}
+    for r in at.to_pyarrow().to_pylist() if named else ():
+        places.setdefault((r["sensor"], r["name"]), set()).add(Service(_plain(r["server"]), r["port"], r["proto"]))
+    wanted = {f.hop for f in findings} | {s.address for some in places.values() for s in some}
+    nets = {f.entity.value for f in findings if f.entity.kind == "network"}
+    if nets:
+        six = answers.filter(answers.address.contains(":")).select("address").distinct().to_pyarrow()["address"]
+        wanted |= {a for a in six.to_pylist() if network(a) in nets}
+    some = sorted(wanted)
+    led = answers.filter(answers.address.isin(some)).select("address", "name").distinct().to_pyarrow()
+    asked = pairs.filter(pairs.server.isin(some), pairs.name.notnull())
+    doubts = [] if resolvers else ["no resolver is known from the records; name yours with --never"]
+    return Known(
+        resolvers=frozenset(map(_plain, resolvers)),
+        names=_by(led.to_pylist(), "address"),
+        asked=_by(asked.select("server", "name").distinct().to_pyarrow().to_pylist(), "server"),
+        places={key: frozenset(found) for key, found in places.items()},
+        doubts=tuple(doubts),
+    )
+
+
+def of_findings(findings: Sequence[Finding]) -> Known:
+    """What findings alone tell: no resolvers, and at most CLIENTS names of each address."""
+    names: dict[str, set[str]] = {}
+    asked: dict[str, set[str]] = {}
+    places: dict[tuple[str, str], set[Service]] = {}
+    for f in findings:
+        names.setdefault(_plain(f.hop), set()).update(f.dns_names)
+        asked.setdefault(_plain(f.hop), set()).update(f.names)
+        if f.entity.kind == "name":
+            seen = {Service(_plain(str(c["resp_h"])), c.get("resp_p"), c.get("proto")) for c in f.connections
+                    if "resp_h" in c}  # fmt: skip
+            places[f.sensor, f.entity.value] = seen | {Service(_plain(f.hop), f.port, f.proto)}
+    return Known(
+        resolvers=frozenset(),
+        names={a: frozenset(n) for a, n in names.items()},
+        asked={a: frozenset(n) for a, n in asked.items()},
+        places={key: frozenset(found) for key, found in places.items()},
+        doubts=(
+            "without the kept run resolvers aren't known: name yours with --never",
+            f"without the kept run at most {CLIENTS} of the names that share an address are known",
+        ),
+        names_most=CLIENTS,
+    )
+
+
+def _by(rows: Iterable[Mapping[str, str]], column: str) -> dict[str, frozenset[str]]:
+    out: dict[str, set[str]] = {}
+    for r in rows:
+        out.setdefault(_plain(r[column]), set()).add(r["name"])
+    return {address: frozenset(names) for address, names in out.items()}
+
+
+def _plain(address: str) -> str:
+    """An address in its one form; what is none stays as it is."""
+    try:
+        return str(parse_address(address))
+    except ValueError:
+        return address
