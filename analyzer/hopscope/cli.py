@@ -19,6 +19,7 @@ from hopscope.configuring import commands as configuring
 from hopscope.coverage import commands as covering
 from hopscope.errors import HopscopeError, InputError, UsageError
 from hopscope.explaining import commands as explaining
+from hopscope.exporting import commands as exporting
 from hopscope.live import commands as live
 from hopscope.options import CRASHED, EXIT_CODES, FOUND, INPUT, INTERRUPTED, NOTHING, READER_GONE, USAGE
 from hopscope.tuning import commands as tuning
@@ -131,6 +132,7 @@ commands.add_command(baselining.baseline)
 commands.add_command(configuring.config)
 commands.add_command(covering.coverage)
 commands.add_command(explaining.explain)
+commands.add_command(exporting.export)
 commands.add_command(showing.findings)
 commands.add_command(graphing.graph)
 commands.add_command(labelling.label)
