@@ -1,0 +1,68 @@
+"""The fields of a rule as columns of a kind of record: pySigma's pipelines, which are data in `pipelines/`."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from importlib import resources
+
+from sigma.processing.pipeline import ProcessingPipeline
+from sigma.rule import SigmaDetection, SigmaDetectionItem, SigmaRule
+from sigma.types import SigmaFieldReference
+
+from hopscope.sigma.columns import NAMES, SORTS
+from hopscope.sigma.refusing import Cause, Refused
+
+COLUMN = "record."
+"""What the pipelines begin the names of columns with, so that no field of a rule passes for one."""
+
+
+@functools.cache
+def pipeline(kind: str) -> ProcessingPipeline:
+    """The pipeline for a kind of record."""
+    text = resources.files("hopscope.sigma").joinpath("pipelines", f"{kind}.yml").read_text(encoding="utf-8")
+    return ProcessingPipeline.from_yaml(text)
+
+
+def to_columns(rule: SigmaRule, kind: str) -> None:
+    """Change the fields of a rule to the columns of a kind of record, and add what restricts it to its log source.
+
+    Raises Refused where the log source isn't among these records, or they don't have all the fields.
+    """
+    through = pipeline(kind)
+    through.apply(rule)
+    if not any(through.applied):
+        raise Refused(Cause.SOURCE, f"{_source(rule)} is not among the records")
+    lacking = sorted({field for field in _fields(rule) if not field.startswith(COLUMN)})
+    if lacking:
+        raise Refused(Cause.FIELD, f"{NAMES[kind]} have no {', '.join(lacking)}")
+
+
+def column_of(field: str, kind: str) -> tuple[str, str]:
+    """A mapped field's column and the column's sort."""
+    name = field.removeprefix(COLUMN)
+    return name, SORTS[kind][name]
+
+
+def _source(rule: SigmaRule) -> str:
+    source = rule.logsource
+    parts = {"product": source.product, "category": source.category, "service": source.service}
+    return "log source " + ", ".join(f"{name} {value}" for name, value in parts.items() if value)
+
+
+def _fields(rule: SigmaRule) -> Iterator[str]:
+    for item in items(rule):
+        if item.field is not None:
+            yield item.field
+        yield from (value.field for value in item.value if isinstance(value, SigmaFieldReference))
+
+
+def items(rule: SigmaRule) -> Iterator[SigmaDetectionItem]:
+    """Every field with its values, of all detections of a rule."""
+    waiting: list[SigmaDetection | SigmaDetectionItem] = list(rule.detection.detections.values())
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, SigmaDetection):
+            waiting.extend(item.detection_items)
+        else:
+            yield item

@@ -1,0 +1,177 @@
+"""What rules fired on, gathered by rule and place: the same whatever the batches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hopscope.heuristics.base import MATCHES
+
+PLACE = ("kind", "sensor", "client", "server", "port", "proto", "name", "host", "process", "pid", "user")
+FIRED = pa.schema([
+    ("rule", pa.int32()),  # its place in the list of rules
+    *((name, MATCHES.field(name).type) for name in PLACE),
+    ("uid", pa.string()),
+    ("ts", pa.int64()),
+    ("whole", pa.bool_()),  # the record is told once; false: it is one of several segments of a connection
+])  # fmt: skip
+"""A row for each rule and record on which it fired."""
+
+MOST = 1_000
+"""Groups kept of each rule; what is beyond is counted. Of a rule so noisy a thousand tell what all would."""
+UIDS = 10
+WAITING = 200_000  # rows that are held before they are gathered
+
+_SEPARATOR, _NULL = "\x1f", "\x00"
+
+
+class Gathering:
+    """Rows of FIRED by group (rule and place): how many records, when, and the earliest ten uids.
+
+    It holds at most `most` groups of each rule: the least by their key, so that which they are doesn't depend on
+    what came first. A connection that is told in segments counts once.
+    """
+
+    def __init__(self, most: int = MOST):
+        self._most = most
+        self._waiting: list[pa.Table] = []
+        self._rows = 0
+        self._groups: pa.Table | None = None  # key, rule, place, records, first, last
+        self._uids: pa.Table | None = None  # key, uid, ts: the earliest of each group
+        self._segments: pa.Table | None = None  # key, uid: connections told in segments
+        self._dropped: set[int] = set()
+
+    @property
+    def untold(self) -> int:
+        """Groups that are not kept."""
+        self._gather()
+        return len(self._dropped)
+
+    def add(self, fired: pa.Table) -> None:
+        """Rows of FIRED."""
+        self._waiting.append(fired)
+        self._rows += fired.num_rows
+        if self._rows >= WAITING:
+            self._gather()
+
+    def forget(self, before_us: int) -> None:
+        """Drop the groups whose last record is before that time."""
+        self._gather()
+        if self._groups is not None:
+            self._keep(self._groups.filter(pc.greater_equal(self._groups["last_us"], before_us)))
+
+    def forget(self, before_us: int) -> None:
+        """Drop the groups of which no record is as late as that."""
+        self._gather()
+        if self._groups is not None:
+            self._keep(self._groups.filter(pc.greater_equal(self._groups["last_us"], before_us)))
+
+    def groups(self) -> pa.Table:
+        """A row for each group: rule, place, records, first_us, last_us, uids; in no order."""
+        self._gather()
+        if self._groups is None:
+            return pa.table({name: [] for name in ("rule", *PLACE, "records", "first_us", "last_us", "uids")})
+        counted = self._groups
+        if self._segments is not None:
+            more = self._segments.group_by("key").aggregate([("uid", "count")])
+            added = _looked_up(counted["key"], more["key"], more["uid_count"])
+            total = pc.add(counted["records"], pc.fill_null(added, 0))
+            counted = counted.set_column(counted.column_names.index("records"), "records", total)
+        lists = _lists(self._uids)
+        counted = counted.append_column("uids", _looked_up(counted["key"], lists["key"], lists["uids"]))
+        return counted.drop_columns(["key"])
+
+    def _gather(self) -> None:
+        if not self._waiting:
+            return
+        fired = pa.concat_tables(self._waiting)
+        self._waiting, self._rows = [], 0
+        fired = fired.append_column("key", _keys(fired))
+        self._groups = self._grouped(fired)
+        segments = fired.filter(pc.invert(fired["whole"])).select(["key", "uid"])
+        if segments.num_rows:
+            known = [] if self._segments is None else [self._segments]
+            self._segments = pa.concat_tables([*known, segments]).group_by(["key", "uid"]).aggregate([])
+        self._uids = _earliest(fired.select(["key", "uid", "ts"]), self._uids)
+        self._drop()
+
+    def _grouped(self, fired: pa.Table) -> pa.Table:
+        number = pa.array(np.arange(fired.num_rows))
+        rows = fired.append_column("records", pc.cast(fired["whole"], pa.int64())).append_column("row", number)
+        made = rows.group_by("key").aggregate([("row", "min"), ("records", "sum"), ("ts", "min"), ("ts", "max")])
+        groups = fired.take(made["row_min"]).select(["key", "rule", *PLACE])
+        for name, column in (("records", "records_sum"), ("first_us", "ts_min"), ("last_us", "ts_max")):
+            groups = groups.append_column(name, made[column])
+        if self._groups is None:
+            return groups
+        both = pa.concat_tables([self._groups, groups])
+        both = both.append_column("row", pa.array(np.arange(both.num_rows)))
+        totals = [("row", "min"), ("records", "sum"), ("first_us", "min"), ("last_us", "max")]
+        made = both.group_by("key").aggregate(totals)
+        groups = both.take(made["row_min"]).select(["key", "rule", *PLACE])
+        for name, by in (("records", "sum"), ("first_us", "min"), ("last_us", "max")):
+            groups = groups.append_column(name, made[f"{name}_{by}"])
+        return groups
+
+    def _drop(self) -> None:
+        """Keep no more groups of a rule than the most."""
+        assert self._groups is not None
+        if self._groups.num_rows <= self._most:
+            return
+        groups = self._groups.sort_by([("rule", "ascending"), ("key", "ascending")])
+        rules = groups["rule"].to_numpy()
+        rank = np.arange(len(rules)) - np.searchsorted(rules, rules)
+        beyond = pa.array(rank >= self._most)
+        dropped = groups.filter(beyond)["key"]
+        if not len(dropped):
+            return
+        self._dropped.update(map(hash, dropped.to_pylist()))  # to count each once, however often it comes back
+        self._keep(groups.filter(pc.invert(beyond)))
+
+    def _keep(self, groups: pa.Table) -> None:
+        self._groups = groups
+        kept = pc.SetLookupOptions(self._groups["key"].combine_chunks())
+        if self._uids is not None:
+            self._uids = self._uids.filter(pc.is_in(self._uids["key"], options=kept))
+        if self._segments is not None:
+            self._segments = self._segments.filter(pc.is_in(self._segments["key"], options=kept))
+
+
+def _keys(fired: pa.Table) -> Any:
+    """A text for each row that is the same for rows of one group."""
+    texts = [pc.cast(fired[name], pa.string()) for name in ("rule", *PLACE)]
+    options = pc.JoinOptions(null_handling="replace", null_replacement=_NULL)
+    return pc.binary_join_element_wise(*texts, _SEPARATOR, options=options)
+
+
+def _earliest(rows: pa.Table, known: pa.Table | None) -> pa.Table:
+    """The earliest uids of each group, each once."""
+    rows = rows.filter(pc.is_valid(rows["uid"]))
+    if known is not None:
+        rows = pa.concat_tables([known, rows])
+    once = rows.group_by(["key", "uid"]).aggregate([("ts", "min")]).rename_columns({"ts_min": "ts"})
+    ordered = once.sort_by([("key", "ascending"), ("ts", "ascending"), ("uid", "ascending")])
+    encoded = ordered["key"].combine_chunks().dictionary_encode()
+    keys = encoded.indices.to_numpy()  # numbered in the order of the keys
+    rank = np.arange(len(keys)) - np.searchsorted(keys, keys)
+    return ordered.filter(pa.array(rank < UIDS))
+
+
+def _lists(rows: pa.Table | None) -> pa.Table:
+    """The uids of each group as a list; the rows are in order."""
+    if rows is None or not rows.num_rows:
+        return pa.table({"key": pa.array([], pa.string()), "uids": pa.array([], pa.list_(pa.string()))})
+    encoded = rows["key"].combine_chunks().dictionary_encode()
+    keys = encoded.indices.to_numpy()
+    starts = np.append(np.searchsorted(keys, np.arange(len(encoded.dictionary))), len(keys))
+    lists = pa.ListArray.from_arrays(pa.array(starts, pa.int32()), rows["uid"].combine_chunks())
+    return pa.table({"key": encoded.dictionary, "uids": lists})
+
+
+def _looked_up(wanted: Any, keys: Any, values: Any) -> Any:
+    """Of each wanted key its value, null where it has none."""
+    places = pc.index_in(wanted, options=pc.SetLookupOptions(pa.chunked_array(keys).combine_chunks()))
+    return pc.take(values, places)

@@ -1,0 +1,117 @@
+"""Rules from YAML, through pySigma: nothing of a rule is executed, and what can't be read is named."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+from sigma.exceptions import SigmaError
+from sigma.rule import SigmaRule
+from sigma.rule.base import SigmaYAMLLoader
+
+from hopscope.errors import UsageError
+from hopscope.sigma.columns import CONNECTION, DNS_QUERY, HOST_EVENT
+from hopscope.sigma.compiling import compile_rule
+from hopscope.sigma.expressions import Expression
+from hopscope.sigma.refusing import Cause, Refused
+from hopscope.sigma.rules import LEVELS, Rule, Unsupported
+
+KINDS = (HOST_EVENT, CONNECTION, DNS_QUERY)
+SUFFIXES = frozenset({".yml", ".yaml"})
+LARGEST = 1 << 20  # bytes: rules are a few thousand
+MARKS = frozenset({"detection", "logsource", "correlation", "filter"})
+"""A document that has one of these is meant as a rule; others lie beside rules and are passed over."""
+
+
+def below(path: Path) -> Iterator[Rule | Unsupported]:
+    """The rules of a file, or of a directory's files in the order of their names. Raises UsageError."""
+    try:
+        if path.is_dir():
+            files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+        else:
+            files = [path]
+        for file in files:
+            if file.stat().st_size > LARGEST:
+                yield Unsupported(str(file), "", f"is larger than {LARGEST >> 20} MB, which no rule is")
+            else:
+                yield from of_text(file.read_bytes(), str(file))
+    except OSError as e:
+        raise UsageError(
+            f"{e.filename or path}: can't be read ({e.strerror}); name files or directories of rules"
+        ) from e
+
+
+@functools.cache
+def shipped() -> tuple[Rule | Unsupported, ...]:
+    """The rules that hopscope brings."""
+    files = resources.files("hopscope.sigma").joinpath("rules").iterdir()
+    named = sorted((f.name, f.read_bytes()) for f in files if Path(f.name).suffix in SUFFIXES)
+    return tuple(one for name, text in named for one in of_text(text, f"hopscope/{name}"))
+
+
+def of_text(text: bytes, place: str) -> Iterator[Rule | Unsupported]:
+    """The rules of a file's text, each of its documents one."""
+    try:
+        documents = list(yaml.load_all(text, SigmaYAMLLoader))
+    except yaml.YAMLError as e:
+        yield Unsupported(place, "", f"is no YAML{_where(e)}")
+        return
+    except Exception as e:  # dates that are none, unhashable keys ...: whatever it is, it's this file's alone
+        yield Unsupported(place, "", f"is no YAML that can be read ({_first_line(e)})")
+        return
+    for document in documents:
+        if isinstance(document, dict) and not MARKS.isdisjoint(document):
+            yield _rule(document, place)
+
+
+def _where(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or _first_line(error)
+    return f": {problem}" if mark is None else f" at line {mark.line + 1}: {problem}"
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+def _rule(document: dict[Any, Any], place: str) -> Rule | Unsupported:
+    title = str(document.get("title", ""))[:300]
+    try:
+        return _compiled(document, title, place)
+    except Refused as e:
+        return Unsupported(place, title, e.reason, e.cause)
+    except SigmaError as e:
+        return Unsupported(place, title, f"pySigma: {_first_line(e)}")
+    except Exception as e:  # what pySigma didn't expect of a rule mustn't keep the others from being applied
+        return Unsupported(place, title, f"can't be read ({type(e).__name__}: {_first_line(e)})")
+
+
+def _compiled(document: dict[Any, Any], title: str, place: str) -> Rule:
+    if "correlation" in document or "filter" in document:
+        raise Refused(Cause.COLLECTION, "correlations and filters of other rules are not applied")
+    if "action" in document:
+        raise Refused(Cause.COLLECTION, f"collections (action: {document['action']!s:.20}) are not applied")
+    expressions: dict[str, Expression] = {}
+    refused: dict[str, Refused] = {}
+    for kind in KINDS:
+        rule = SigmaRule.from_dict(document)  # each time anew: pipelines change it
+        try:
+            expressions[kind] = compile_rule(rule, kind)
+        except Refused as e:
+            refused[kind] = e
+    if not expressions:
+        raise _together(refused)
+    level = str(rule.level) if rule.level is not None else "medium"
+    tags = tuple(str(tag).lower() for tag in rule.tags)
+    assert level in LEVELS
+    return Rule(str(rule.id or title), title, level, tags, place, expressions)
+
+
+def _together(refused: dict[str, Refused]) -> Refused:
+    """One reason of several kinds': those that aren't about the log source tell more."""
+    telling = [e for e in refused.values() if e.cause is not Cause.SOURCE] or list(refused.values())
+    return Refused(telling[0].cause, "; ".join(dict.fromkeys(e.reason for e in telling)))

@@ -1,0 +1,100 @@
+"""Rules as they are applied, and what loads them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hopscope.errors import UsageError
+from hopscope.sigma.expressions import Expression
+from hopscope.sigma.refusing import Cause
+
+LEVELS = ("informational", "low", "medium", "high", "critical")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule that is applied: `kinds` are the records it is applied to (connection, dns_query, host_event).
+
+    `id` is the title where the rule has none, `level` medium where it has none; `tags` are in lower case, `place` is
+    the file. `expressions` are what it was compiled to, by kind.
+    """
+
+    id: str
+    title: str
+    level: str
+    tags: tuple[str, ...]
+    place: str
+    expressions: Mapping[str, Expression] = field(repr=False)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of records that it is applied to."""
+        return tuple(self.expressions)
+
+
+@dataclass(frozen=True)
+class Unsupported:
+    """A rule that can't be applied, or a file that is none: where, its title ("" when unknown), and why."""
+
+    place: str
+    title: str
+    reason: str
+    cause: Cause = Cause.INVALID
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What was loaded: rules that are applied, and those that can't be; `asked` are the paths that were named."""
+
+    rules: tuple[Rule, ...] = ()
+    unsupported: tuple[Unsupported, ...] = ()
+    asked: tuple[str, ...] = ()
+
+    def lines(self, most: int = 20) -> list[str]:
+        """What a run tells: how many are applied, and of those that aren't at most so many, each with its reason."""
+        rules = "1 rule" if len(self.rules) == 1 else f"{len(self.rules):,} rules"
+        told = [f"sigma: {rules} applied, {len(self.unsupported):,} unsupported"]
+        for one in self.unsupported[:most]:
+            told.append(f"sigma: {one.place}: {one.title + ': ' if one.title else ''}{one.reason}")
+        if (more := len(self.unsupported) - most) > 0:
+            told.append(f"sigma: and {more:,} more: hopscope sigma check {' '.join(self.asked)} names them")
+        return told
+
+
+def load(paths: Sequence[Path], shipped: bool = True, disabled: Collection[str] = ()) -> Rules:
+    """The rules of files and of the .yml and .yaml files in directories, and those that hopscope brings.
+
+    `disabled` are ids or titles of rules that are left out. A rule whose id a rule before it has is unsupported;
+    rules of your own come before those that are shipped. Raises UsageError for a path that isn't there, can't be
+    read, or holds no rule at all.
+    """
+    from hopscope.sigma import reading  # it imports pySigma, which commands without rules needn't wait for
+
+    given: list[Rule | Unsupported] = []
+    for path in paths:
+        found = list(reading.below(path))
+        if not found:
+            raise UsageError(f"{path}: holds no Sigma rule; name files or directories of rules (.yml)")
+        given.extend(found)
+    if shipped:
+        given.extend(reading.shipped())
+    off = {name.lower() for name in disabled}
+    wanted = [one for one in given if not isinstance(one, Rule) or off.isdisjoint((one.id.lower(), one.title.lower()))]
+    return _told_once(wanted, tuple(map(str, paths)))
+
+
+def _told_once(given: Sequence[Rule | Unsupported], asked: tuple[str, ...]) -> Rules:
+    rules: dict[str, Rule] = {}
+    unsupported: dict[tuple[str, str, str], Unsupported] = {}
+    for one in given:
+        if isinstance(one, Rule) and (other := rules.get(one.id)) is not None:
+            if other == one:
+                continue  # the same file, named twice
+            one = Unsupported(one.place, one.title, f"{other.place} has the same id", Cause.DUPLICATE)
+        if isinstance(one, Rule):
+            rules[one.id] = one
+        else:
+            unsupported.setdefault((one.place, one.title, one.reason), one)
+    return Rules(tuple(rules.values()), tuple(unsupported.values()), asked)
