@@ -23,6 +23,7 @@ FIRED = pa.schema([
 MOST = 1_000
 """Groups kept of each rule; what is beyond is counted. Of a rule so noisy a thousand tell what all would."""
 UIDS = 10
+COUNTED = 1_000_000  # groups beyond are counted up to about here
 WAITING = 200_000  # rows that are held before they are gathered
 
 _SEPARATOR, _NULL = "\x1f", "\x00"
@@ -56,12 +57,6 @@ class Gathering:
         self._rows += fired.num_rows
         if self._rows >= WAITING:
             self._gather()
-
-    def forget(self, before_us: int) -> None:
-        """Drop the groups whose last record is before that time."""
-        self._gather()
-        if self._groups is not None:
-            self._keep(self._groups.filter(pc.greater_equal(self._groups["last_us"], before_us)))
 
     def forget(self, before_us: int) -> None:
         """Drop the groups of which no record is as late as that."""
@@ -99,21 +94,17 @@ class Gathering:
         self._drop()
 
     def _grouped(self, fired: pa.Table) -> pa.Table:
-        number = pa.array(np.arange(fired.num_rows))
-        rows = fired.append_column("records", pc.cast(fired["whole"], pa.int64())).append_column("row", number)
-        made = rows.group_by("key").aggregate([("row", "min"), ("records", "sum"), ("ts", "min"), ("ts", "max")])
-        groups = fired.take(made["row_min"]).select(["key", "rule", *PLACE])
-        for name, column in (("records", "records_sum"), ("first_us", "ts_min"), ("last_us", "ts_max")):
-            groups = groups.append_column(name, made[column])
-        if self._groups is None:
-            return groups
-        both = pa.concat_tables([self._groups, groups])
-        both = both.append_column("row", pa.array(np.arange(both.num_rows)))
-        totals = [("row", "min"), ("records", "sum"), ("first_us", "min"), ("last_us", "max")]
-        made = both.group_by("key").aggregate(totals)
-        groups = both.take(made["row_min"]).select(["key", "rule", *PLACE])
-        for name, by in (("records", "sum"), ("first_us", "min"), ("last_us", "max")):
-            groups = groups.append_column(name, made[f"{name}_{by}"])
+        rows = fired.select(["key", "rule", *PLACE])
+        rows = rows.append_column("records", pc.cast(fired["whole"], pa.int64()))
+        rows = rows.append_column("first_us", fired["ts"]).append_column("last_us", fired["ts"])
+        if self._groups is not None:
+            rows = pa.concat_tables([self._groups, rows])
+        rows = rows.append_column("row", pa.array(np.arange(rows.num_rows)))
+        totals = {"row": "min", "records": "sum", "first_us": "min", "last_us": "max"}
+        made = rows.group_by("key").aggregate(list(totals.items()))
+        groups = rows.take(made["row_min"]).select(["key", "rule", *PLACE])
+        for name in ("records", "first_us", "last_us"):
+            groups = groups.append_column(name, made[f"{name}_{totals[name]}"])
         return groups
 
     def _drop(self) -> None:
@@ -128,7 +119,8 @@ class Gathering:
         dropped = groups.filter(beyond)["key"]
         if not len(dropped):
             return
-        self._dropped.update(map(hash, dropped.to_pylist()))  # to count each once, however often it comes back
+        if len(self._dropped) < COUNTED:
+            self._dropped.update(map(hash, dropped.to_pylist()))  # to count each once, however often it comes back
         self._keep(groups.filter(pc.invert(beyond)))
 
     def _keep(self, groups: pa.Table) -> None:

@@ -45,10 +45,6 @@ class Matcher:
             if records[program.kind].num_rows:
                 self._apply(program, numbers, records[program.kind])
 
-    def forget(self, before_us: int) -> None:
-        """Drop what rules fired on last before that time, in µs since the epoch."""
-        self._gathering.forget(before_us)
-
     def _apply(self, program: Program, numbers: list[int], records: pa.RecordBatch) -> None:
         fired: list[tuple[int, Any]] = []
         for number, told in zip(numbers, program.on(records), strict=True):  # a loop over rules, not records
