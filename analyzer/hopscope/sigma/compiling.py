@@ -61,6 +61,8 @@ _FLAGS = {
 
 def compile_rule(rule: SigmaRule, kind: str) -> Expression:
     """The expression of a rule over a kind of record; changes the rule. Raises Refused."""
+    if any("|" in condition for condition in rule.detection.condition):
+        raise Refused(Cause.CONDITION, "it counts events (an aggregation in its condition)")
     if kind == HOST_EVENT:
         _check_events(rule)
     if any(item.field is None for item in fields.items(rule)):

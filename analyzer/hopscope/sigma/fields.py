@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from importlib import resources
 
 from sigma.processing.pipeline import ProcessingPipeline
-from sigma.rule import SigmaDetection, SigmaDetectionItem, SigmaRule
+from sigma.rule import SigmaDetection, SigmaDetectionItem, SigmaLogSource, SigmaRule
 from sigma.types import SigmaFieldReference
 
 from hopscope.sigma.columns import NAMES, SORTS
@@ -17,6 +17,14 @@ COLUMN = "record."
 """What the pipelines begin the names of columns with, so that no field of a rule passes for one."""
 
 
+class Lacking(Refused):
+    """Fields of a rule, so many of them, that the records don't have."""
+
+    def __init__(self, reason: str, fields: int):
+        super().__init__(Cause.FIELD, reason)
+        self.fields = fields
+
+
 @functools.cache
 def pipeline(kind: str) -> ProcessingPipeline:
     """The pipeline for a kind of record."""
@@ -24,30 +32,28 @@ def pipeline(kind: str) -> ProcessingPipeline:
     return ProcessingPipeline.from_yaml(text)
 
 
+@functools.cache
+def serves(kind: str, category: str | None, product: str | None, service: str | None) -> bool:
+    """Records of a kind hold what rules of that log source are about."""
+    rule = SigmaRule(logsource=SigmaLogSource(category, product, service))
+    return any(item.match_rule_conditions(rule) for item in pipeline(kind).items)
+
+
 def to_columns(rule: SigmaRule, kind: str) -> None:
     """Change the fields of a rule to the columns of a kind of record, and add what restricts it to its log source.
 
-    Raises Refused where the log source isn't among these records, or they don't have all the fields.
+    Raises Lacking where the records don't have all the fields.
     """
-    through = pipeline(kind)
-    through.apply(rule)
-    if not any(through.applied):
-        raise Refused(Cause.SOURCE, f"{_source(rule)} is not among the records")
+    pipeline(kind).apply(rule)
     lacking = sorted({field for field in _fields(rule) if not field.startswith(COLUMN)})
     if lacking:
-        raise Refused(Cause.FIELD, f"{NAMES[kind]} have no {', '.join(lacking)}")
+        raise Lacking(f"{NAMES[kind]} have no {', '.join(lacking)}", len(lacking))
 
 
 def column_of(field: str, kind: str) -> tuple[str, str]:
     """A mapped field's column and the column's sort."""
     name = field.removeprefix(COLUMN)
     return name, SORTS[kind][name]
-
-
-def _source(rule: SigmaRule) -> str:
-    source = rule.logsource
-    parts = {"product": source.product, "category": source.category, "service": source.service}
-    return "log source " + ", ".join(f"{name} {value}" for name, value in parts.items() if value)
 
 
 def _fields(rule: SigmaRule) -> Iterator[str]:

@@ -17,6 +17,7 @@ from hopscope.errors import UsageError
 from hopscope.sigma.columns import CONNECTION, DNS_QUERY, HOST_EVENT
 from hopscope.sigma.compiling import compile_rule
 from hopscope.sigma.expressions import Expression
+from hopscope.sigma.fields import Lacking, serves
 from hopscope.sigma.refusing import Cause, Refused
 from hopscope.sigma.rules import LEVELS, Rule, Unsupported
 
@@ -63,9 +64,10 @@ def of_text(text: bytes, place: str) -> Iterator[Rule | Unsupported]:
     except Exception as e:  # dates that are none, unhashable keys ...: whatever it is, it's this file's alone
         yield Unsupported(place, "", f"is no YAML that can be read ({_first_line(e)})")
         return
-    for document in documents:
-        if isinstance(document, dict) and not MARKS.isdisjoint(document):
-            yield _rule(document, place)
+    meant = [d for d in documents if isinstance(d, dict) and not MARKS.isdisjoint(d)]
+    collection = any("action" in document for document in meant)
+    for document in meant:
+        yield _rule(document, place, collection)
 
 
 def _where(error: yaml.YAMLError) -> str:
@@ -78,9 +80,11 @@ def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
-def _rule(document: dict[Any, Any], place: str) -> Rule | Unsupported:
+def _rule(document: dict[Any, Any], place: str, collection: bool) -> Rule | Unsupported:
     title = str(document.get("title", ""))[:300]
     try:
+        if collection:
+            raise Refused(Cause.COLLECTION, "collections (action: global) are not applied")
         return _compiled(document, title, place)
     except Refused as e:
         return Unsupported(place, title, e.reason, e.cause)
@@ -93,25 +97,30 @@ def _rule(document: dict[Any, Any], place: str) -> Rule | Unsupported:
 def _compiled(document: dict[Any, Any], title: str, place: str) -> Rule:
     if "correlation" in document or "filter" in document:
         raise Refused(Cause.COLLECTION, "correlations and filters of other rules are not applied")
-    if "action" in document:
-        raise Refused(Cause.COLLECTION, f"collections (action: {document['action']!s:.20}) are not applied")
     expressions: dict[str, Expression] = {}
-    refused: dict[str, Refused] = {}
-    for kind in KINDS:
+    refused: list[Refused] = []
+    for kind in _kinds(document.get("logsource")):
         rule = SigmaRule.from_dict(document)  # each time anew: pipelines change it
         try:
             expressions[kind] = compile_rule(rule, kind)
         except Refused as e:
-            refused[kind] = e
+            refused.append(e)
     if not expressions:
-        raise _together(refused)
+        raise min(refused, key=lambda e: e.fields if isinstance(e, Lacking) else 0)  # the nearest to be applied
     level = str(rule.level) if rule.level is not None else "medium"
     tags = tuple(str(tag).lower() for tag in rule.tags)
     assert level in LEVELS
     return Rule(str(rule.id or title), title, level, tags, place, expressions)
 
 
-def _together(refused: dict[str, Refused]) -> Refused:
-    """One reason of several kinds': those that aren't about the log source tell more."""
-    telling = [e for e in refused.values() if e.cause is not Cause.SOURCE] or list(refused.values())
-    return Refused(telling[0].cause, "; ".join(dict.fromkeys(e.reason for e in telling)))
+def _kinds(logsource: Any) -> list[str]:
+    """The kinds of records that a rule of that log source is about. Raises Refused where there are none."""
+    told = logsource if isinstance(logsource, dict) else {}
+    source = {name: told.get(name) for name in ("product", "category", "service")}
+    if not any(source.values()) or not all(isinstance(value, str | None) for value in source.values()):
+        return list(KINDS)  # it isn't valid, as pySigma will tell
+    kinds = [kind for kind in KINDS if serves(kind, source["category"], source["product"], source["service"])]
+    if not kinds:
+        named = ", ".join(f"{name} {value}" for name, value in source.items() if value)
+        raise Refused(Cause.SOURCE, f"its log source ({named}) is not among the records")
+    return kinds
