@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("XDG_CACHE_HOME", str(Path.home() / ".cache"))  # compiled code is worth keeping
+PUBLIC = {name: os.environ.get(name) for name in ("HOPSCOPE_EVTX_SAMPLES", "HOPSCOPE_SIGMA_RULES")}
 for name in [n for n in os.environ if n.startswith("HOPSCOPE_") or n in ("XDG_CONFIG_HOME", "XDG_STATE_HOME")]:
     del os.environ[name]
 os.environ["HOME"] = tempfile.mkdtemp(prefix="hopscope-home-")
@@ -35,3 +36,23 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the development captures are not beside this checkout (only hopscope's developers have them)")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def evtx_samples() -> Path:
+    """Public recordings of attacks as .evtx files, such as the repository sbousseaden/EVTX-ATTACK-SAMPLES."""
+    return _public("HOPSCOPE_EVTX_SAMPLES", "recorded .evtx files")
+
+
+@pytest.fixture(scope="session")
+def sigma_rules() -> Path:
+    """Public Sigma rules, such as the repository SigmaHQ/sigma."""
+    return _public("HOPSCOPE_SIGMA_RULES", "Sigma rules")
+
+
+def _public(variable: str, what: str) -> Path:
+    """The directory that a variable of the environment names; tests that need it skip where it isn't set."""
+    named = PUBLIC[variable]
+    if not named:
+        pytest.skip(f"{variable} names no directory of {what}")
+    return Path(named)
