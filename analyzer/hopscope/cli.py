@@ -50,6 +50,7 @@ def commands() -> None:
 @options.allow_file
 @options.labels_file
 @options.sensor
+@options.sigma
 @options.store_file
 def hunt(
     captures: tuple[str, ...],
@@ -62,18 +63,20 @@ def hunt(
     allow_file: str | None,
     labels_file: str | None,
     sensor: str,
+    sigma: tuple[str, ...],
     store_file: str | None,
 ) -> int:
-    """Hunt for proxy hops in captures and in Zeek's logs.
+    """Hunt for proxy hops in captures, in Zeek's logs and in what Windows hosts tell of their connections.
 
-    INPUT is a capture (pcap or pcapng), a log of Zeek's (TSV or JSON), a directory of either, a pattern in
-    quotes, or - for a capture on standard input; plain, gzip or zstd. All are weighed together.
+    INPUT is a capture (pcap or pcapng), a log of Zeek's (TSV or JSON), Windows events (EVTX, JSON or XML), a
+    directory of any, a pattern in quotes, or - for a capture on standard input; plain, gzip or zstd. All are
+    weighed together.
     """
     from hopscope import hunting, labels
     from hopscope.allow.using import Using
 
     options.check_input(captures)
-    config = options.judged_by(hunting.settings(config_file, local_nets), baseline)
+    config = options.with_rules(options.judged_by(hunting.settings(config_file, local_nets), baseline), sigma)
     using = Using(allow_file, config, options.now)
     keep = options.keeping(store_file)
     if out is not None:
@@ -82,11 +85,11 @@ def hunt(
     found = options.hunted(captures, config, sensor, keep)
     keep = options.saved(keep, found)
     allowed = using.over(labels.marked(found, said))
-    visible = hunting.Findings(allowed.shown, found.input)
+    visible = found.only(allowed.shown)
     shown = visible.at_least(severity)
     form = form or ("table" if out is None and sys.stdout.isatty() else "jsonl")
     _output(visible, shown, severity, form, out, keep, captures, allowed.lines)
-    return FOUND if shown else NOTHING
+    return FOUND if shown or shown.matches else NOTHING
 
 
 @commands.command()
@@ -167,7 +170,7 @@ def run(arguments: list[str]) -> int:
         e.show()
         return USAGE
     except click.ClickException as e:
-        terminal.say(f"{e.format_message()} (hopscope --help tells more)")
+        terminal.say(f"{' '.join(e.format_message().split())} (hopscope --help tells more)")
         return USAGE
     except HopscopeError as e:
         for line in (str(e), *getattr(e, "__notes__", ())):
@@ -197,14 +200,14 @@ def _output(
     captures: tuple[str, ...],
     allowed: Sequence[str],
 ) -> None:
-    from hopscope.outputs import jsonl, page, table
+    from hopscope.outputs import jsonl, match_table, page, table
 
     pcap = None
     if found.input.packets:  # logs have none to dissect
         pcap = captures[0] if len(captures) == 1 and Path(captures[0]).is_file() else "CAPTURE"
-    told = [*table.allowed(allowed), *table.told(found.input, keep, shown, pcap)]
+    told = [*match_table.told(found), *table.allowed(allowed), *table.told(found.input, keep, shown, pcap)]
     if form == "jsonl":
-        lines = [jsonl.finding(f) for f in shown]
+        lines = [*map(jsonl.finding, shown), *map(jsonl.rule_match, shown.matches)]
         page.write([table.verdict(shown, found, severity), *told], page.console(sys.stderr))
     elif out is None:
         page.write(table.rows(shown, found, severity, told), page.console(sys.stdout))

@@ -261,7 +261,8 @@ def _total(one: int | None, more: int | None) -> int | None:
 
 def _digest(config: Config) -> str:
     """Names the settings that were in force, so that two runs can be told apart."""
-    parts = (config.network, config.vantage, config.window, config.fusion, sorted(config.disabled))
+    sections = (config.network, config.vantage, config.window, config.events, config.sigma, config.fusion)
+    parts = (*sections, sorted(config.disabled))
     overrides = [
         (
             o.networks,

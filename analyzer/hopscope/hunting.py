@@ -13,7 +13,7 @@ from hopscope import config as configuration
 from hopscope.config import Config
 from hopscope.configuring.sources import settings_file
 from hopscope.errors import InputError, UsageError
-from hopscope.findings import SEVERITIES, Finding
+from hopscope.findings import SEVERITIES, Finding, RuleMatch
 from hopscope.records import Batch, InputCount
 from hopscope.sources import capture as sources
 from hopscope.sources import windows_events
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from hopscope.baselines.model import Baseline
     from hopscope.heuristics.base import Window
+    from hopscope.observing import Observer
     from hopscope.sources.zeek_files import LogArchive
     from hopscope.summaries import Counts, Summaries
 
@@ -46,11 +47,22 @@ Progress = Callable[[Reading], None]
 
 
 class Findings(Sequence[Finding]):
-    """What a hunt found, strongest first; `input` counts what it read and could not read."""
+    """What a hunt found, strongest first; `input` counts what it read and could not read.
 
-    def __init__(self, found: Iterable[Finding], read: InputCount):
+    `matches` are what Sigma rules fired on, the gravest first; `rules` tells of the rules that the settings name.
+    """
+
+    def __init__(
+        self,
+        found: Iterable[Finding],
+        read: InputCount,
+        matches: Iterable[RuleMatch] = (),
+        rules: Sequence[str] = (),
+    ):
         self._found = tuple(sorted(found, key=lambda f: (-f.score_db, f.id)))
         self.input = read
+        self.matches = tuple(matches)
+        self.rules = tuple(rules)
 
     @overload
     def __getitem__(self, index: int) -> Finding: ...
@@ -58,7 +70,7 @@ class Findings(Sequence[Finding]):
     def __getitem__(self, index: slice) -> Findings: ...
     def __getitem__(self, index: int | slice) -> Finding | Findings:
         if isinstance(index, slice):
-            return Findings(self._found[index], self.input)
+            return self.only(self._found[index])
         return self._found[index]
 
     def __len__(self) -> int:
@@ -68,11 +80,17 @@ class Findings(Sequence[Finding]):
         return f"<{len(self)} findings: {', '.join(f'{f.id} {f.severity}' for f in self[:5])}>"
 
     def at_least(self, severity: str) -> Findings:
-        """Those of this severity and above. Raises UsageError when there is no such severity."""
+        """Those of this severity and above, with the rule matches of these levels. Raises UsageError when there is
+        no such severity."""
         if severity not in SEVERITIES:
             raise UsageError(f"no severity {severity!r}; there are {', '.join(SEVERITIES)}")
-        floor = SEVERITIES.index(severity)
-        return Findings((f for f in self if SEVERITIES.index(f.severity) >= floor), self.input)
+        enough = SEVERITIES[SEVERITIES.index(severity) :]
+        matches = (m for m in self.matches if m.severity in enough)
+        return Findings((f for f in self if f.severity in enough), self.input, matches, self.rules)
+
+    def only(self, found: Iterable[Finding]) -> Findings:
+        """These findings in place of its own, with all else that is told."""
+        return Findings(found, self.input, self.matches, self.rules)
 
     def to_dataframe(self) -> pandas.DataFrame:
         """One row per finding, columns as in `Finding`. Raises UsageError when pandas isn't installed."""
@@ -112,7 +130,8 @@ def hunt(
     for wrong settings and InputError when no capture could be read; damage to some of them, a `keep` that can't be
     written, and a `baseline` that doesn't fit is told in `input.problems`.
     """
-    from hopscope import dossier, runs
+    from hopscope import dossier, matches, runs
+    from hopscope.observing import Observer
     from hopscope.outputs import words
     from hopscope.sensor.ahead import Ahead
     from hopscope.summaries import Summaries
@@ -121,14 +140,16 @@ def hunt(
     if isinstance(config, Config) and local_nets is not None:
         raise UsageError("local_nets: the settings given as config name the monitored networks already; set them there")
     count = InputCount()
-    summaries = Summaries(loaded)
+    summaries, observer = Summaries(loaded), Observer(loaded)
     # read in a thread of its own: parsers and engine let go of Python's lock most of the time
     with Ahead(records(captures, config=loaded, sensor=sensor, count=count, progress=progress)) as batches:
         summaries.get_ready()  # while the first batches are read
         for batch in batches:
             summaries.add(batch)
-    window, by_hours = windows(summaries, loaded, count, baseline, count.note)
-    for problem in unweighed(summaries.counts, summaries.counts.outside, loaded.window.hours).values():
+            observer.add(batch)
+    window, by_hours = windows(summaries, loaded, count, baseline, count.note, observer)
+    unseen = unweighed(summaries.counts, summaries.counts.outside, loaded.window.hours)
+    for problem in (unseen | observer.untold()).values():
         count.note(problem)
     if count.connections and not _watched(window):
         nets = words.listed(loaded.network.local_nets, 5)
@@ -144,7 +165,7 @@ def hunt(
         except UsageError as e:
             runs.forget(keep)  # what is there is not behind these findings
             count.note(f"what was weighed is not kept, and whatif will have nothing to ask: {e}")
-    return Findings(found, count)
+    return Findings(found, count, matches.told(window.matches.to_pylist()), observer.lines)
 
 
 def _watched(window: Window) -> bool:
@@ -159,26 +180,28 @@ def windows(
     count: InputCount,
     baseline: Baseline | None = None,
     tell: Callable[[str], None] = lambda line: None,
+    observer: Observer | None = None,
 ) -> tuple[Window, dict[frozenset[int], Window]]:
     """The window to weigh, and those of some hours of the day that overrides ask for.
 
-    They have the baseline where it fits; `tell` is told what speaks against it.
+    All have what the observer was told of. They have the baseline where it fits; `tell` is told what speaks against it.
     """
     from hopscope import overrides
     from hopscope.baselines.fitting import fitted
 
-    def made(hours: frozenset[int] | None = None) -> Window:
-        return dataclasses.replace(summaries.window(hours), lacks=count.lacks or frozenset())
-
-    window = made()
+    window = dataclasses.replace(summaries.window(), lacks=count.lacks or frozenset())
+    if observer is not None:
+        window = observer.onto(window)
     known, line = fitted(baseline, window, config)
     if line is not None:
         tell(line)
-    by_hours = {hours: made(hours) for hours in overrides.hour_classes(config)}
-    return (
-        dataclasses.replace(window, baseline=known),
-        {hours: dataclasses.replace(part, baseline=known) for hours, part in by_hours.items()},
-    )
+    window = dataclasses.replace(window, baseline=known)
+
+    def made(hours: frozenset[int]) -> Window:
+        beside = {name: getattr(window, name) for name in ("lacks", "baseline", "processes", "matches")}
+        return dataclasses.replace(summaries.window(hours), **beside)
+
+    return window, {hours: made(hours) for hours in overrides.hour_classes(config)}
 
 
 def records(
@@ -233,6 +256,8 @@ def _read(
     count: InputCount,
     tell: Callable[[int], None],
 ) -> Iterator[Batch]:
+    if isinstance(capture, EventFile):
+        return windows_events.records(capture, count, tell)
     if not isinstance(capture, Capture):
         from hopscope.sources import zeek_archive
 
@@ -262,8 +287,6 @@ def unweighed(counts: Counts, outside: int, hours: int) -> dict[str, str]:
     """What was read and yet not weighed, a line for each reason; `outside` records lie before the window."""
     lines = {
         "outside": (
-    if isinstance(capture, EventFile):
-        return windows_events.records(capture, count, tell)
             outside,
             f"records lie before the last {hours} hours and were not weighed; set window.hours to weigh more, "
             "or look whether a sensor's clock is ahead",

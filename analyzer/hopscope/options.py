@@ -59,6 +59,12 @@ sensor = click.option(
 store_file = click.option(
     "--findings", "store_file", metavar="FILE", help="Where findings are kept. [default: the last run's]"
 )
+sigma = click.option(
+    "--sigma",
+    metavar="DIR",
+    multiple=True,
+    help="Sigma rules to apply: a file or a directory, as often as you like; beside those that hopscope brings.",
+)
 baseline = click.option(
     "--baseline",
     metavar="NUMBER|latest|none",
@@ -107,6 +113,12 @@ def judged_by(config: Config, use: str | None) -> Config:
         raise UsageError(
             f"--baseline {use:.40}: name latest, none or a number that hopscope baseline list shows"
         ) from e
+
+
+def with_rules(config: Config, rules: tuple[str, ...]) -> Config:
+    """The settings with the Sigma rules that the command line names beside those of the settings."""
+    named = dataclasses.replace(config.sigma, rules=(*config.sigma.rules, *rules))
+    return dataclasses.replace(config, sigma=named)
 
 
 def baseline_of(config: Config) -> Baseline | None:

@@ -135,6 +135,15 @@ def load(path: Path, baseline: Callable[[int], Baseline] | None = None) -> Run:
     return Run(window, by_hours, config, plain["read"], tables, plain["void"], stored.take, plain["version"])
 
 
+def matches(path: Path) -> pa.Table:
+    """What rules fired on in the run that is kept at a place (MATCHES); no rows without one. Raises UsageError."""
+    file = path / "window" / "matches.parquet"
+    try:
+        return pq.read_table(file, schema=MATCHES) if file.exists() else MATCHES.empty_table()
+    except (OSError, pa.ArrowException) as e:
+        raise UsageError(f"{file}: can't be read ({str(e).splitlines()[0]}); hunt again") from e
+
+
 _DAMAGE = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, pa.ArrowException, duckdb.Error)
 """What reading a directory raises that is no run, or one that was cut short or written by another version."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from hopscope.findings import Entity, Evidence, FarEnd, Finding
+from hopscope.findings import Entity, Evidence, FarEnd, Finding, Process, RuleMatch
 
 CONNECTION = {
     "uid": "C4afbeacon",
@@ -58,6 +58,18 @@ PREVALENCE = Evidence(
     uids=(),
 )
 
+PROCESS = Process(
+    host="WS01.corp.example", process="C:\\Users\\alice\\sync.exe", pid=812, user="CORP\\alice", client="10.0.0.11",
+    server="192.0.2.102", port=443, initiated=True, events=10, connections=9, first_seen="2026-11-21T23:16:37.300Z",
+    last_seen="2026-11-21T23:17:02.000Z", offset_s=0.013, uids=("C4afbeacon",),
+)  # fmt: skip
+MATCH = RuleMatch(
+    id="rule-77aa01b2c3", rule="9c2b0e34-0000-4000-8000-000000000001", title="Tunnel of the user's own",
+    severity="high", tags=("attack.command-and-control", "attack.t1090.002"), kind="host_event", sensor=None,
+    client="10.0.0.11", server="192.0.2.102", port=443, proto="tcp", name=None, host="WS01.corp.example",
+    process="C:\\Users\\alice\\sync.exe", pid=812, user="CORP\\alice", records=10,
+    first_seen="2026-11-21T23:16:37.300Z", last_seen="2026-11-21T23:17:02.000Z", uids=("WS01.corp.example/4711",),
+)  # fmt: skip
 FINDING = Finding(
     id="hop-3fa9c21b7d",
     entity=Entity("service", "192.0.2.102:443/tcp"),

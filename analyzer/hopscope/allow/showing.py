@@ -30,30 +30,34 @@ def findings(
     labels_file: str | None,
     store_file: str | None,
 ) -> int:
-    """List the findings of the last run, after your allowlist as it is now, with what labels say of them.
+    """List the findings of the last run, after your allowlist as it is now, with what labels say of them, and what
+    Sigma rules fired on.
 
     With --format jsonl a hidden finding is one whose `suppression` isn't null.
     """
-    from hopscope import hunting, labels, places, store
+    from hopscope import hunting, labels, matches, places, runs, store
     from hopscope.allow.using import Using
-    from hopscope.outputs import jsonl, page, table
+    from hopscope.outputs import jsonl, match_table, page, table
     from hopscope.records import InputCount
 
     path = options.kept(store_file)
     using = Using(allow_file, hunting.settings(config_file, None), options.now)
     said = labels.read(Path(labels_file) if labels_file is not None else places.labels_file(os.environ))
     after = using.over(labels.marked(store.read(path), said), made(path))
-    visible = hunting.Findings(after.shown, InputCount())
+    fired = matches.told(runs.matches(places.run_of(path)).to_pylist())
+    visible = hunting.Findings(after.shown, InputCount(), fired)
     shown = visible.at_least(severity)
     hidden = hunting.Findings(after.hidden, InputCount()).at_least(severity) if everything else ()
     rows = [table.verdict(shown, visible, severity), *table.allowed(after.lines)]
     if (form or ("table" if sys.stdout.isatty() else "jsonl")) == "jsonl":
-        sys.stdout.writelines(f"{jsonl.finding(f)}\n" for f in (*shown, *hidden))
+        lines = (*map(jsonl.finding, (*shown, *hidden)), *map(jsonl.rule_match, shown.matches))
+        sys.stdout.writelines(f"{line}\n" for line in lines)
         page.write(rows, page.console(sys.stderr))
     else:
         listed = sorted((*shown, *hidden), key=lambda f: (-f.score_db, f.id))
-        page.write([row for f in listed for row in (*table.told_of(f), page.Row())] + rows, page.console(sys.stdout))
-    return FOUND if shown else NOTHING
+        parts = (*map(table.told_of, listed), *map(match_table.told_of, shown.matches))
+        page.write([row for part in parts for row in (*part, page.Row())] + rows, page.console(sys.stdout))
+    return FOUND if shown or shown.matches else NOTHING
 
 
 def made(path: Path) -> datetime:

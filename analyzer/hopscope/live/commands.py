@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import signal
 import sys
@@ -44,6 +45,7 @@ ECHO_S = 1.0  # how long after a signal another one is taken for the same
 @options.config_file
 @options.baseline
 @options.allow_file
+@options.sigma
 @options.store_file
 def live(
     url: str,
@@ -57,6 +59,7 @@ def live(
     config_file: str | None,
     baseline: str | None,
     allow_file: str | None,
+    sigma: tuple[str, ...],
     store_file: str | None,
 ) -> int:
     """Hunt in what a running Zeek sends, and tell findings as they arise.
@@ -68,7 +71,7 @@ def live(
     from hopscope.sources import live_source
     from hopscope.sources.addresses import Networks
 
-    settings = _settings(config_file, local_nets, baseline)
+    settings = _settings(config_file, local_nets, baseline, sigma)
     count = InputCount()
     tls = live_source.Tls(ca, cert, key)
     networks = Networks(settings.config.network.local_nets)
@@ -84,6 +87,7 @@ def live(
 @options.config_file
 @options.baseline
 @options.allow_file
+@options.sigma
 @options.store_file
 def follow(
     directory: str,
@@ -93,6 +97,7 @@ def follow(
     config_file: str | None,
     baseline: str | None,
     allow_file: str | None,
+    sigma: tuple[str, ...],
     store_file: str | None,
 ) -> int:
     """Hunt in the logs that Zeek is writing in DIR, and tell findings as they arise.
@@ -103,20 +108,26 @@ def follow(
     from hopscope.live.following import Following
     from hopscope.records import InputCount
 
-    settings = _settings(config_file, local_nets, baseline)
+    settings = _settings(config_file, local_nets, baseline, sigma)
     count = InputCount()
     with Following(Path(directory), settings.config, count, time.sleep) as source:
         return _stay(source, directory, settings, count, form, severity, allow_file, store_file, send=False)
 
 
-def _settings(config_file: str | None, local_nets: str | None, baseline: str | None) -> Reloading:
+def _settings(
+    config_file: str | None, local_nets: str | None, baseline: str | None, sigma: tuple[str, ...]
+) -> Reloading:
     """The settings of the run, whose file is read again when it changes."""
     from hopscope import hunting
     from hopscope.configuring import sources
     from hopscope.live.reloading import Reloading
 
     path = sources.place(config_file, os.environ)
-    return Reloading(path, lambda: options.judged_by(hunting.settings(config_file, local_nets), baseline))
+
+    def load() -> Config:
+        return options.with_rules(options.judged_by(hunting.settings(config_file, local_nets), baseline), sigma)
+
+    return Reloading(path, load)
 
 
 def _stay(
@@ -153,6 +164,8 @@ def _stay(
 
     known = options.baseline_of(settings.config)
     loop = Loop(source, settings.config, count, time.monotonic, allowed, renewed, known)
+    for line in loop.rules:
+        terminal.say(line)
     last: Tick | None = None
     shown = 0
     problems, kept = _Problems(count), _Keeping(keep)
@@ -167,7 +180,7 @@ def _stay(
         for tick in loop.run(stopped):
             arisen = tick.arisen.at_least(severity)
             _show(arisen, form)
-            shown += len(arisen)
+            shown += len(arisen) + len(arisen.matches)
             if send:
                 for finding in arisen:
                     source.send_finding(finding)
@@ -181,24 +194,27 @@ def _stay(
 
 
 def _show(arisen: Findings, form: str) -> None:
-    from hopscope.outputs import jsonl, page, table
+    from hopscope.outputs import jsonl, match_table, page, table
 
     if form == "jsonl":
-        sys.stdout.writelines(f"{jsonl.finding(f)}\n" for f in arisen)
+        lines = (*map(jsonl.finding, arisen), *map(jsonl.rule_match, arisen.matches))
+        sys.stdout.writelines(f"{line}\n" for line in lines)
     else:
-        page.write((row for f in arisen for row in table.told_of(f)), page.console(sys.stdout))
+        rows = (*map(table.told_of, arisen), *map(match_table.told_of, arisen.matches))
+        page.write(itertools.chain.from_iterable(rows), page.console(sys.stdout))
     sys.stdout.flush()
 
 
 def _sum_up(last: Tick | None, count: InputCount, severity: str, keep: Path | None, allowed: Sequence[str]) -> int:
     """The last words, on standard error."""
+    from hopscope.hunting import Findings
     from hopscope.outputs import page, table
 
-    found = last.shown if last is not None else []
-    shown = last.shown.at_least(severity) if last is not None else []
+    found = last.shown if last is not None else Findings([], count)
+    shown = found.at_least(severity)
     rows = [table.verdict(shown, found, severity), *table.allowed(allowed), *table.told(count, keep, shown, None)]
     page.write(rows, page.console(sys.stderr))
-    return FOUND if shown else NOTHING
+    return FOUND if shown or shown.matches else NOTHING
 
 
 class _Allowed:
@@ -210,14 +226,13 @@ class _Allowed:
 
     def __call__(self, found: Findings) -> Findings:
         from hopscope import terminal
-        from hopscope.hunting import Findings
 
         shown = self._using.over(found)
         for line in shown.lines:
             if line not in self.lines:
                 terminal.say(line)
         self.lines = shown.lines
-        return Findings(shown.shown, found.input)
+        return found.only(shown.shown)
 
     def renewed(self, config: Config | None) -> bool:
         """Whether the file changed since it was last asked for, or is read by other settings; tells so."""

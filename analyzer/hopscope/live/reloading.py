@@ -61,13 +61,15 @@ class Reloading:
 def following(old: Config, new: Config) -> tuple[Config, list[str]]:
     """The new settings as far as a running analyzer can take them, and the names of those that stay as they were.
 
-    Which connections are read, hours that are gone, the connection to Zeek and the baseline stay.
+    Which connections are read, hours that are gone, the connection to Zeek, the baseline and the rules stay.
     """
     keep: dict[str, set[str]] = {
         "network": {"local_nets"},
         "window": {"hours"} if new.window.hours > old.window.hours else set(),
         "live": {"ack_s", "queue_mb"},
         "baseline": {"use"},
+        "events": {"tolerance_s"},
+        "sigma": {"rules", "shipped", "disabled"},
     }
     sections, refused = {}, []
     for section, names in keep.items():

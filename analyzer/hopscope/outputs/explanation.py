@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ntpath
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from hopscope.findings import Evidence, Finding, endpoint
-from hopscope.outputs import contrast, techniques, words
+from hopscope.outputs import contrast, match_table, techniques, words
 from hopscope.outputs.page import Row, table
-from hopscope.outputs.table import STYLES
+from hopscope.outputs.words import STYLES
 
 if TYPE_CHECKING:
     from hopscope.explaining.beside import Beside
@@ -47,6 +48,10 @@ def _about(f: Finding) -> Iterator[Row]:
         yield Row(words.listed(f.dns_names, 10), "in DNS as", LABELS, indent=2)
     for chain in f.chains:
         yield Row(chain, "chain", LABELS, indent=2)
+    for process in f.processes:
+        yield Row(words.process(process), "process", LABELS, indent=2)
+    for line in match_table.listed(f.rules):
+        yield Row(line, "Sigma rule", LABELS, indent=2)
     if f.versions.get("baseline", NO_BASELINE) != NO_BASELINE:
         yield Row(f.versions["baseline"], "baseline", LABELS, indent=2)
     if f.label is not None:
@@ -130,6 +135,7 @@ def _connections(f: Finding) -> Iterator[Row]:
     to = f" to {next(iter(ends))}" if len(ends) == 1 else ""
     yield Row(f"Connections behind it{to}{of}", style="bold")
     one_day = f.first_seen[:10] == f.last_seen[:10]
+    programs = {uid: ntpath.basename(p.process or "?") for p in f.processes for uid in p.uids}
     columns = {
         "uid": [str(c.get("uid", "?")) for c in shown],
         "at": [_clock(c, one_day) for c in shown],
@@ -142,6 +148,7 @@ def _connections(f: Finding) -> Iterator[Row]:
         "answer": [_time(c.get("hello_rtt") or c.get("first_reply")) for c in shown],
         "Finished": [_time(c.get("finished_rtt")) for c in shown],
         "later": [_time(c.get("reply_p10")) for c in shown],
+        "process": [programs.get(str(c.get("uid")), "") for c in shown],
     }
     columns = {title: cells for title, cells in columns.items() if any(cells)}
     yield from table([tuple(columns), *zip(*columns.values(), strict=True)], indent=2)

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
 
-from hopscope.findings import Finding
+from hopscope.findings import Finding, RuleMatch
 from hopscope.records import TIME, Batch
 
 
 def finding(found: Finding) -> str:
     """The reference output: one finding, one line."""
     return _ascii(found.to_json())
+
+
+def rule_match(match: RuleMatch) -> str:
+    """What a Sigma rule fired on, one line: `kind` is rule_match, `hop` the server, `of` the kind of record.
+
+    Like a finding it has `hop`, `port`, `severity` and `score_db`, which is null: a rule weighs nothing.
+    """
+    told = dataclasses.asdict(match)
+    of, server = told.pop("kind"), told.pop("server")
+    return _ascii(json.dumps({"kind": "rule_match", "of": of, "hop": server, "score_db": None, **told}))
 
 
 def records(batch: Batch) -> Iterator[str]:

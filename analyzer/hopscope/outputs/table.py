@@ -5,25 +5,34 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hopscope.findings import SEVERITIES, Evidence, Finding
 from hopscope.heuristics import registry
 from hopscope.heuristics.base import missing
-from hopscope.outputs import words
+from hopscope.outputs import match_table, words
 from hopscope.outputs.page import Row
+from hopscope.outputs.words import STYLES
 from hopscope.records import InputCount
 
-STYLES = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "info": ""}
+if TYPE_CHECKING:
+    from hopscope.hunting import Findings
+
 REASONS = 3  # sentences of evidence in the overview; `explain` has them all
 PROBLEMS = 20  # lines about what could not be read
 CHAINS = 2  # likewise of chains
+PROCESSES = 2  # programs in the overview; `explain` has more
+RULES = 2  # likewise of Sigma rules
 LABELS = 10
 
 
-def rows(shown: Sequence[Finding], kept: Sequence[Finding], severity: str, told: Sequence[Row]) -> Iterator[Row]:
-    """The findings in `shown`, strongest first, then how many there are, then the rows of `told`."""
-    for finding in sorted(shown, key=lambda f: (-f.score_db, f.id)):
+def rows(shown: Findings, kept: Sequence[Finding], severity: str, told: Sequence[Row]) -> Iterator[Row]:
+    """The findings in `shown`, strongest first, what rules fired on, how many findings there are, then `told`."""
+    for finding in shown:
         yield from told_of(finding)
+        yield Row()
+    for match in shown.matches:
+        yield from match_table.told_of(match)
         yield Row()
     yield verdict(shown, kept, severity)
     yield from told
@@ -60,25 +69,30 @@ def allowed(lines: Sequence[str]) -> list[Row]:
 def summary(count: InputCount) -> str:
     """One line of what a run read."""
     read = [words.plural(count.connections, "connection"), words.plural(count.dns_queries, "DNS query")]
+    if count.host_events:
+        read.append(words.plural(count.host_events, "host event"))
     if count.packets:
         read.insert(0, words.plural(count.packets, "packet"))
-    what = "capture" if count.packets else "log file"
+    what = "input" if count.host_events else "capture" if count.packets else "log file"
     inputs = f"{words.plural(count.inputs, what)}: " if count.inputs else ""
     missing = f", {count.missing:,} missing" if count.missing else ""
     return f"{inputs}{', '.join(read)}; {count.refused:,} refused{missing}"
 
 
-def verdict(shown: Sequence[Finding], kept: Sequence[Finding], severity: str) -> Row:
-    """How many findings there are, and how many more below the severity asked for."""
+def verdict(shown: Findings, kept: Sequence[Finding], severity: str) -> Row:
+    """How many findings there are, how many places at which rules fired, and how many findings lie below the severity
+    asked for."""
     hidden = [f for f in kept if f not in shown]
     below = ""
     if hidden:
         parts = [(s, sum(f.severity == s for f in hidden)) for s in reversed(SEVERITIES)]
         counts = ", ".join(f"{n} {s}" for s, n in parts if n)
         below = f" ({counts} below that: see them with --severity {min(hidden, key=_rank).severity})"
+    places = words.plural(len(shown.matches), "place")
+    fired = f", and Sigma rules fired at {places}" if shown.matches else ""
     if not shown:
-        return Row(f"nothing at {severity} or above{below}")
-    return Row(f"{words.plural(len(shown), 'finding')} at {severity} or above{below}")
+        return Row(f"{'no finding' if fired else 'nothing'} at {severity} or above{below}{fired}")
+    return Row(f"{words.plural(len(shown), 'finding')} at {severity} or above{below}{fired}")
 
 
 def _rank(finding: Finding) -> int:
@@ -103,6 +117,10 @@ def told_of(f: Finding) -> Iterator[Row]:
         yield _row("far end", behind)
     for chain in f.chains[:CHAINS]:
         yield _row("chain", chain)
+    for i, process in enumerate(f.processes[:PROCESSES]):
+        yield _row("process" if i == 0 else "", words.process(process))
+    for i, line in enumerate(match_table.listed(f.rules)[:RULES]):
+        yield _row("rule" if i == 0 else "", line)
     yield _row("seen", words.period(f.first_seen, f.last_seen))
     if f.label is not None:
         yield _row("label", f.label)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
+_TECHNIQUE = re.compile(r"attack\.t[0-9]{4}(\.[0-9]{3})?")
+
 ATTACK = {
     "T1090": "Proxy",
     "T1090.001": "Proxy: Internal Proxy",
@@ -19,6 +24,11 @@ D3FEND = {
     "D3-RTSD": "Remote Terminal Session Detection",
     "D3-UGLPA": "User Geolocation Logon Pattern Analysis",
 }
+
+
+def numbers(tags: Iterable[str]) -> list[str]:
+    """The techniques that a Sigma rule's tags name: `attack.t1090.002` is T1090.002; other tags are left out."""
+    return [tag.removeprefix("attack.").upper() for tag in tags if _TECHNIQUE.fullmatch(tag)]
 
 
 def named(number: str) -> str:

@@ -10,7 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from hopscope.findings import FarEnd, Finding, endpoint
+from hopscope.findings import FarEnd, Finding, Process, RuleMatch, endpoint
+
+STYLES = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "info": ""}
+"""How a severity looks on a terminal that has colours."""
 
 
 def plural(count: int, noun: str) -> str:
@@ -123,6 +126,23 @@ def far_end(known: FarEnd) -> str | None:
             f"what it relays to answers from {milliseconds(known.answer_rtt_ms)}"
         )
     return "; ".join(parts) or None
+
+
+def process(known: Process) -> str:
+    """A program that a host names, whose it is, and how many connections its events were matched with."""
+    events = plural(known.events, "event")
+    if not known.connections:
+        return f"{program(known)}: {events} of its host, none matched with a connection here"
+    offset = known.offset_s or 0.0
+    clocks = f", {seconds(abs(offset))} {'later' if offset > 0 else 'earlier'} by its host's clock" if offset else ""
+    return f"{program(known)}: {events}, {plural(known.connections, 'connection')} matched{clocks}"
+
+
+def program(known: Process | RuleMatch) -> str:
+    """`C:\\agent.exe (pid 812) as CORP\\alice on WS01`."""
+    pid = "" if known.pid is None else f" (pid {known.pid})"
+    user = "" if known.user is None else f" as {known.user}"
+    return f"{known.process or 'a process'}{pid}{user} on {known.host}"
 
 
 def listed(values: Sequence[str], most: int) -> str:

@@ -14,6 +14,7 @@ from hopscope.findings import Finding
 from hopscope.heuristics import registry
 from hopscope.heuristics.base import Window
 from hopscope.runs import Run
+from hopscope.whatif.supposing import FIXED
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def _settings_of(name: str, config: Config) -> Any:
 
 
 def _check(run: Run, config: Config) -> None:
-    for name in ("network", "window", "baseline"):
+    for name in (*FIXED, "baseline"):
         was, would_be = getattr(run.config, name), getattr(config, name)
         for field in dataclasses.fields(was):
             old, new = getattr(was, field.name), getattr(would_be, field.name)

@@ -15,7 +15,7 @@ from hopscope.errors import UsageError
 from hopscope.heuristics import registry
 
 LAST = Origin("last run")
-FIXED = ("network", "window")  # sections that decide what records become: the traffic is needed to change them
+FIXED = ("network", "window", "events", "sigma")  # what they decide of the records needs the traffic to change
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Supposed:
 
 
 def supposed(run: Config, asked: Supposed, env: Mapping[str, str]) -> Config:
-    """A run's settings with what is supposed; of `[network]` and `[window]` the run's stay unless they are named.
+    """A run's settings with what is supposed; of FIXED sections the run's stay unless they are named.
 
     Raises UsageError, with the place, for the first that can't be used.
     """

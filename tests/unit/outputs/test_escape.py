@@ -28,6 +28,9 @@ from hopscope.outputs.escape import visible
         ("tag\U000e0041", r"tag\U000e0041"),
         ("z\u0301\u0302", r"z\u0301\u0302"),
         (r"\x1b", r"\\x1b"),  # what only looks like an escape stays apart from one
+        (r"C:\Windows\System32\svchost.exe", r"C:\Windows\System32\svchost.exe"),
+        (r"C:\x64\udead\xyz", r"C:\\x64\\udead\xyz"),
+        ("\\\x1b", r"\\\x1b"),
         ("bücher.example 日本", "bücher.example 日本"),
         ("\x7f\x00", r"\x7f\x00"),
     ],
@@ -43,7 +46,10 @@ def test_nothing_that_acts_is_left(text: str) -> None:
     assert not any(unicodedata.bidirectional(c) in ("RLO", "LRO", "RLE", "LRE", "RLI", "LRI", "FSI") for c in shown)
 
 
-@given(st.text(max_size=20), st.text(max_size=20))
+_LIKE = st.text("\\xuU0129ab\x1b\u202e", max_size=8)
+
+
+@given(st.text(max_size=20) | _LIKE, st.text(max_size=20) | _LIKE)
 def test_different_texts_look_different(one: str, other: str) -> None:
     assert (visible(one) == visible(other)) == (one == other)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from datetime import UTC, datetime
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from hopscope.findings import Finding
 from hopscope.outputs import jsonl
 from hopscope.records import CONNECTION_SCHEMA, DNS_QUERY_SCHEMA, Batch
-from support.findings import FINDING, finding
+from support.findings import FINDING, MATCH, finding
 
 
 @given(st.text())
@@ -26,6 +27,14 @@ def test_the_keys_that_are_always_there() -> None:
     line = json.loads(jsonl.finding(finding(port=None, proto=None)))
     assert line["port"] is None
     assert (line["hop"], line["severity"], line["score_db"], line["id"]) == ("192.0.2.102", "low", -2.3, FINDING.id)
+
+
+def test_what_a_rule_fired_on_has_the_keys_that_are_always_there() -> None:
+    line = json.loads(jsonl.rule_match(dataclasses.replace(MATCH, name="\x7f")))
+    always = {"kind": "rule_match", "hop": "192.0.2.102", "port": 443, "severity": "high", "score_db": None}
+    assert line.items() >= always.items()
+    assert (line["of"], line["title"], line["name"]) == ("host_event", MATCH.title, "\x7f")
+    assert "server" not in line
 
 
 def test_records_have_their_kind_epoch_seconds_and_null() -> None:

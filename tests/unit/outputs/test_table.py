@@ -5,16 +5,24 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+from hopscope.findings import RuleMatch
+from hopscope.hunting import Findings
 from hopscope.outputs import page, table
 from hopscope.records import InputCount
-from support.findings import FINDING, GAP, finding
+from support.findings import FINDING, GAP, MATCH, PROCESS, finding
 
 COUNT = InputCount(packets=4799, connections=512, dns_queries=1, inputs=1, refused=3)
 
 
-def text(severity: str, *kept: object, shown: tuple[object, ...] = (), count: InputCount = COUNT) -> str:
+def text(
+    severity: str,
+    *kept: object,
+    shown: tuple[object, ...] = (),
+    count: InputCount = COUNT,
+    matches: tuple[RuleMatch, ...] = (),
+) -> str:
     told = table.told(count, Path("/var/findings.jsonl"), shown, "x y.pcap")  # type: ignore[arg-type]
-    rows = table.rows(shown, kept, severity, told)  # type: ignore[arg-type]
+    rows = table.rows(Findings(shown, count, matches), kept, severity, told)  # type: ignore[arg-type]
     return "\n".join(line.plain for line in page.lines(rows, 100))
 
 
@@ -79,3 +87,39 @@ def test_names_from_the_wire_are_spelled_out() -> None:
     assert r"(\x1b]0;x\x07\u202e.example)" in shown
     assert r"used by   10.0.0.1\x0d" in shown
     assert not any(c in shown for c in "\x1b\x07\u202e\r")
+
+
+def test_a_finding_names_the_process_and_the_rules_that_fired_there() -> None:
+    others = tuple(dataclasses.replace(PROCESS, pid=n, connections=0, offset_s=None) for n in (1, 2))
+    shown = text("low", shown=(finding(processes=(PROCESS, *others), rules=(MATCH,)),))
+    assert (
+        "  process   C:\\Users\\alice\\sync.exe (pid 812) as CORP\\alice on WS01.corp.example: 10 events, 9\n"
+        "            connections matched, 13 ms later by its host's clock\n"
+        "            C:\\Users\\alice\\sync.exe (pid 1) as CORP\\alice on WS01.corp.example: 10 events of its\n"
+        "            host, none matched with a connection here\n"
+        "  rule      Tunnel of the user's own (high): 10 host events, rule-77aa01b2c3\n"
+    ) in shown
+    assert "(pid 2)" not in shown, "explain has them all"
+
+
+def test_what_a_rule_fired_on_is_told_where_nothing_else_was_found() -> None:
+    assert text("medium", matches=(MATCH,)).startswith(
+        "HIGH      rule: Tunnel of the user's own                                             rule-77aa01b2c3\n"
+        "  where     10.0.0.11 to 192.0.2.102:443/tcp\n"
+        "  process   C:\\Users\\alice\\sync.exe (pid 812) as CORP\\alice on WS01.corp.example\n"
+        "  ATT&CK    T1090.002 Proxy: External Proxy\n"
+        "  seen      10 host events, 2026-11-21 23:16:37 to 23:17:02 UTC\n"
+        "  records   WS01.corp.example/4711\n"
+        "\n"
+        "no finding at medium or above, and Sigma rules fired at 1 place\n"
+    )
+
+
+def test_a_query_that_a_rule_fired_on_has_no_server() -> None:
+    asked = dataclasses.replace(MATCH, kind="dns_query", server=None, port=None, host=None, process=None, records=1,
+                                name="x\x1b[2J.example")  # fmt: skip
+    shown = text("medium", matches=(asked,))
+    assert "\x1b" not in shown
+    assert "  where     10.0.0.11 asked for x" in shown
+    assert "  seen      1 DNS query, " in shown
+    assert "process" not in shown
