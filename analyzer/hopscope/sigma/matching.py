@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hopscope.heuristics.base import MATCHES
+from hopscope.host_ends import oriented
 from hopscope.records import Batch
 from hopscope.sigma import columns
 from hopscope.sigma.columns import CONNECTION, DNS_QUERY, HOST_EVENT
@@ -113,17 +114,14 @@ def _of_dns_queries(records: pa.RecordBatch) -> dict[str, Any]:
 
 
 def _of_host_events(records: pa.RecordBatch) -> dict[str, Any]:
-    # Security tells its own end as the source, whoever opened the connection; Sysmon tells who opened it
-    accepted = pc.and_(pc.equal(records["provider"], "security"), pc.invert(records["initiated"]))
-    swapped = pc.fill_null(accepted, False)
-    name = pc.if_else(swapped, records["src_name"], records["dst_name"])
+    ends = oriented(records)
     number = pc.cast(records["record"], pa.string())
     return {
-        "client": pc.if_else(swapped, records["dst_h"], records["src_h"]),
-        "server": pc.if_else(swapped, records["src_h"], records["dst_h"]),
-        "port": pc.if_else(swapped, records["src_p"], records["dst_p"]),
+        "client": ends["client"],
+        "server": ends["server"],
+        "port": ends["port"],
         "proto": records["proto"],
-        "name": pc.utf8_lower(pc.coalesce(name, records["query"])),
+        "name": pc.utf8_lower(pc.coalesce(ends["server_name"], records["query"])),
         "host": records["host"],
         "process": records["process"],
         "pid": records["pid"],
