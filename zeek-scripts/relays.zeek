@@ -1,4 +1,4 @@
-##! Relays that name their far end in clear.
+##! Relays that name their far end, or themselves, in clear.
 
 @load ./escape
 @load ./main
@@ -31,5 +31,18 @@ function names_far_end(match: signature_state, data: string): bool
 	if ( far_port > 0 && far_port < 65536 )
 		rec$leaked_far_end = fmt("%s:%d", escape(far_end[:port_at]), far_port);
 
+	return T;
+	}
+
+# chisel puts its own version in SSH's place (its share/version.go), so that the SSH analyzer turns it down.
+function names_chisel(match: signature_state, data: string): bool
+	{
+	local rec = state(match$conn)$rec;
+	local banner = find_first(data, /SSH-chisel-v[0-9]+-server/);
+
+	if ( banner == "" )
+		return F;
+
+	rec$ssh_server = escape(banner);
 	return T;
 	}

@@ -100,13 +100,17 @@ def web() -> list[Packet]:
 
 
 def relays() -> list[Packet]:
-    """HTRAN's message in ASCII and UTF-16, and one that only looks like it."""
+    """HTRAN's message in ASCII and UTF-16, and one that only looks like it; chisel's banner in a websocket."""
     message = b"[SERVER]connection to 203.0.113.9:8443 error\r\n"
     ascii_ = Conversation(7001).opened().server(message).closed()
     utf16 = Conversation(7002, START + 5).opened().client(b"x").server(message.decode().encode("utf-16-le")).closed()
     other = Conversation(7003, START + 10).opened()
     other.server(b"[SERVER]ready, connection to 203.0.113.9 made\r\n").closed()
-    return [p for c in (ascii_, utf16, other) for p in c.packets]
+    chisel = Conversation(7004, START + 15).opened()
+    chisel.client(b"GET / HTTP/1.1\r\nHost: 203.0.113.9:7004\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+    chisel.server(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+    chisel.server(b"\x82\x16SSH-chisel-v3-server\r\n", after=0.001).closed()
+    return [p for c in (ascii_, utf16, other, chisel) for p in c.packets]
 
 
 def long() -> list[Packet]:

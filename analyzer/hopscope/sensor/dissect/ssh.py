@@ -8,8 +8,10 @@ from hopscope.sensor.dissect.facts import Facts
 from hopscope.sensor.dissect.text import text
 
 MAX_PACKET = 35000  # RFC 4253, 6.1
+MAX_BANNER = 257
 MAX_PREAMBLE = 8192  # bytes of lines that a server may say before its banner
 NEWKEYS = 21
+CHISEL = b"SSH-chisel-"  # chisel puts its own version in SSH's place, so that no SSH analyzer, Zeek's neither, takes it
 # KEXDH_REPLY and ECDH_REPLY are 31, as is GEX_GROUP, whose first field is no key; GEX_REPLY is 33.
 _REPLIES = (31, 33)
 
@@ -17,9 +19,12 @@ _REPLIES = (31, 33)
 def ssh(facts: Facts, client: bytes, server: bytes) -> bool:
     """Fill `facts` from an SSH connection's start; whether either side went over to its new keys.
 
-    Without two banners it is none. The host key is the SHA-256 of the key blob, hexadecimal, as
-    OpenSSH hashes it.
+    Without two banners it is none; of chisel the server's is told all the same. The host key is the SHA-256
+    of the key blob, hexadecimal, as OpenSSH hashes it.
     """
+    if server.startswith(CHISEL):
+        facts.ssh_server = text(server[:MAX_BANNER].partition(b"\n")[0].rstrip(b"\r"))
+        return False
     client_banner = _banner(client, 0)
     server_banner = _banner(server, MAX_PREAMBLE)
     if client_banner is None or server_banner is None:
@@ -39,7 +44,7 @@ def _banner(stream: bytes, within: int) -> tuple[bytes, int] | None:
         start = stream.find(b"\nSSH-", 0, within) + 1
         if start == 0:
             return None
-    end = stream.find(b"\n", start, start + 257)
+    end = stream.find(b"\n", start, start + MAX_BANNER)
     if end < 0 or not stream[start + 4 : start + 5].isdigit():
         return None
     return stream[start:end].rstrip(b"\r"), end + 1

@@ -51,3 +51,19 @@ def test_a_packet_with_a_lying_length_ends_it() -> None:
     banner = SERVER[: SERVER.index(b"\n") + 1]
     facts = tcp(b"SSH-2.0-x\r\n", banner + b"\xff\xff\xff\xff\4\x15" + bytes(40), 50000, 22)
     assert facts.services == []
+
+
+def test_chisel_names_itself_inside_a_websocket_and_is_no_ssh_to_zeek() -> None:
+    asked = b"GET / HTTP/1.1\r\nHost: 203.0.113.9\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+    granted = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+    banner = b"SSH-chisel-v3-server\r\n"
+    masked = b"\x82\x96\0\0\0\0SSH-chisel-v3-client\r\n"
+    facts = tcp(asked + masked, granted + bytes((0x82, len(banner))) + banner, 50000, 8080)
+    assert facts.services == ["http", "websocket"]
+    assert facts.ssh_server == "SSH-chisel-v3-server"
+
+
+def test_an_endless_chisel_banner_is_cut() -> None:
+    facts = tcp(CLIENT, b"SSH-chisel-v3-" + b"x" * 9000, 50000, 8080)
+    assert facts.ssh_server is not None
+    assert len(facts.ssh_server) <= 257
