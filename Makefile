@@ -54,6 +54,7 @@ docs: .venv/.ready-test
 	$(BIN)/python docs/settings.py
 	$(BIN)/python docs/heuristics.py
 	$(BIN)/python docs/coverage.py
+	$(BIN)/python docs/sigma_rules.py
 	$(BIN)/python docs/outputs.py
 	$(BIN)/python docs/tutorial.py
 

@@ -22,6 +22,7 @@ from hopscope.explaining import commands as explaining
 from hopscope.exporting import commands as exporting
 from hopscope.live import commands as live
 from hopscope.options import CRASHED, EXIT_CODES, FOUND, INPUT, INTERRUPTED, NOTHING, READER_GONE, USAGE
+from hopscope.sigma import commands as sigma_commands
 from hopscope.tuning import commands as tuning
 from hopscope.whatif import commands as supposing
 
@@ -142,6 +143,7 @@ commands.add_command(labelling.label)
 commands.add_command(labelling.labels_group)
 commands.add_command(live.live)
 commands.add_command(live.follow)
+commands.add_command(sigma_commands.sigma)
 commands.add_command(tuning.tune)
 commands.add_command(supposing.whatif)
 

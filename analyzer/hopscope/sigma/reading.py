@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -20,38 +18,39 @@ from hopscope.sigma.expressions import Expression
 from hopscope.sigma.fields import Lacking, serves
 from hopscope.sigma.refusing import Cause, Refused
 from hopscope.sigma.rules import LEVELS, Rule, Unsupported
+from hopscope.sigma.shipped import SUFFIXES
 
 KINDS = (HOST_EVENT, CONNECTION, DNS_QUERY)
-SUFFIXES = frozenset({".yml", ".yaml"})
 LARGEST = 1 << 20  # bytes: rules are a few thousand
 MARKS = frozenset({"detection", "logsource", "correlation", "filter"})
 """A document that has one of these is meant as a rule; others lie beside rules and are passed over."""
 
 
-def below(path: Path) -> Iterator[Rule | Unsupported]:
-    """The rules of a file, or of a directory's files in the order of their names. Raises UsageError."""
+def below(path: Path, seen: set[Path]) -> list[Rule | Unsupported] | None:
+    """The rules of a file, or of a directory's files in the order of their names; None where it holds none.
+
+    Files in `seen` are passed over, and added to it. Raises UsageError for a path that isn't there or can't be read.
+    """
+    found: list[Rule | Unsupported] = []
+    known = False
     try:
-        if path.is_dir():
-            files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-        else:
-            files = [path]
-        for file in files:
+        for file in sorted(_files(path)) if path.is_dir() else [path]:
+            if file.resolve() in seen:
+                known = True
+                continue
+            seen.add(file.resolve())
             if file.stat().st_size > LARGEST:
-                yield Unsupported(str(file), "", f"is larger than {LARGEST >> 20} MB, which no rule is")
+                found.append(Unsupported(str(file), "", f"is larger than {LARGEST >> 20} MB, which no rule is"))
             else:
-                yield from of_text(file.read_bytes(), str(file))
+                found.extend(of_text(file.read_bytes(), str(file)))
     except OSError as e:
-        raise UsageError(
-            f"{e.filename or path}: can't be read ({e.strerror}); name files or directories of rules"
-        ) from e
+        where = e.filename or path
+        raise UsageError(f"{where}: can't be read ({e.strerror}); name files or directories of rules") from e
+    return found if found or known else None
 
 
-@functools.cache
-def shipped() -> tuple[Rule | Unsupported, ...]:
-    """The rules that hopscope brings."""
-    files = resources.files("hopscope.sigma").joinpath("rules").iterdir()
-    named = sorted((f.name, f.read_bytes()) for f in files if Path(f.name).suffix in SUFFIXES)
-    return tuple(one for name, text in named for one in of_text(text, f"hopscope/{name}"))
+def _files(directory: Path) -> Iterator[Path]:
+    return (p for p in directory.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
 
 
 def of_text(text: bytes, place: str) -> Iterator[Rule | Unsupported]:

@@ -21,6 +21,10 @@ class Cause(StrEnum):
     DUPLICATE = "ids that others have"
 
 
+ELSEWHERE = frozenset({Cause.SOURCE, Cause.EVENT})
+"""Causes of rules that are about something else altogether."""
+
+
 class Refused(Exception):  # noqa: N818 - no error: a rule that isn't for this kind of record
     """A rule, or a rule over one kind of record, that can't be applied; the message says why."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hopscope.errors import UsageError
 from hopscope.sigma.expressions import Expression
-from hopscope.sigma.refusing import Cause
+from hopscope.sigma.refusing import ELSEWHERE, Cause
 
 LEVELS = ("informational", "low", "medium", "high", "critical")
 
@@ -53,10 +53,14 @@ class Rules:
     asked: tuple[str, ...] = ()
 
     def lines(self, most: int = 20) -> list[str]:
-        """What a run tells: how many are applied, and of those that aren't at most so many, each with its reason."""
+        """What a run tells: how many are applied, and of those that aren't at most so many, each with its reason.
+
+        Rules that are about something else altogether come last.
+        """
         rules = "1 rule" if len(self.rules) == 1 else f"{len(self.rules):,} rules"
         told = [f"sigma: {rules} applied, {len(self.unsupported):,} unsupported"]
-        for one in self.unsupported[:most]:
+        nearest = sorted(self.unsupported, key=lambda one: one.cause in ELSEWHERE)
+        for one in nearest[:most]:
             told.append(f"sigma: {one.place}: {one.title + ': ' if one.title else ''}{one.reason}")
         if (more := len(self.unsupported) - most) > 0:
             told.append(f"sigma: and {more:,} more: hopscope sigma check {' '.join(self.asked)} names them")
@@ -70,16 +74,19 @@ def load(paths: Sequence[Path], shipped: bool = True, disabled: Collection[str] 
     rules of your own come before those that are shipped. Raises UsageError for a path that isn't there, can't be
     read, or holds no rule at all.
     """
-    from hopscope.sigma import reading  # it imports pySigma, which commands without rules needn't wait for
+    from hopscope.sigma import shipped as ours  # it knows this module
 
     given: list[Rule | Unsupported] = []
+    seen: set[Path] = set()
     for path in paths:
-        found = list(reading.below(path))
-        if not found:
+        from hopscope.sigma import reading  # it imports pySigma, for which a run without rules needn't wait
+
+        found = reading.below(path, seen)
+        if found is None:
             raise UsageError(f"{path}: holds no Sigma rule; name files or directories of rules (.yml)")
         given.extend(found)
     if shipped:
-        given.extend(reading.shipped())
+        given.extend(ours.rules())
     off = {name.lower() for name in disabled}
     wanted = [one for one in given if not isinstance(one, Rule) or off.isdisjoint((one.id.lower(), one.title.lower()))]
     return _told_once(wanted, tuple(map(str, paths)))
@@ -87,14 +94,12 @@ def load(paths: Sequence[Path], shipped: bool = True, disabled: Collection[str] 
 
 def _told_once(given: Sequence[Rule | Unsupported], asked: tuple[str, ...]) -> Rules:
     rules: dict[str, Rule] = {}
-    unsupported: dict[tuple[str, str, str], Unsupported] = {}
+    unsupported: list[Unsupported] = []
     for one in given:
         if isinstance(one, Rule) and (other := rules.get(one.id)) is not None:
-            if other == one:
-                continue  # the same file, named twice
             one = Unsupported(one.place, one.title, f"{other.place} has the same id", Cause.DUPLICATE)
         if isinstance(one, Rule):
             rules[one.id] = one
         else:
-            unsupported.setdefault((one.place, one.title, one.reason), one)
-    return Rules(tuple(rules.values()), tuple(unsupported.values()), asked)
+            unsupported.append(one)
+    return Rules(tuple(rules.values()), tuple(unsupported), asked)

@@ -1,0 +1,91 @@
+"""Sigma rules for people and programs: those that are applied, and why the others aren't."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from hopscope.outputs import techniques
+from hopscope.outputs.page import Row, table
+from hopscope.sigma.refusing import ELSEWHERE, Cause
+from hopscope.sigma.rules import LEVELS, Rule, Rules, Unsupported
+
+RECORDS = {"connection": "connections", "dns_query": "DNS queries", "host_event": "host events"}
+
+
+def listed(told: Rules) -> Iterator[Row]:
+    """The rules that are applied, the severest first."""
+    if not told.rules:
+        yield Row("no rule is applied; --sigma PATH or the setting sigma.rules names some")
+        return
+    cells = [("level", "title", "records", "techniques", "id", "file")]
+    for r in _ordered(told):
+        named = "" if r.id == r.title else r.id
+        cells.append((r.level, r.title, _records(r), ", ".join(techniques.numbers(r.tags)), named, r.place))
+    yield from table(cells)
+    yield Row()
+    yield Row(_count(told))
+
+
+def checked(told: Rules, everything: bool) -> Iterator[Row]:
+    """How many rules are applied, then those that can't be by what stands in the way.
+
+    Rules about log sources and events that aren't read are summed up, unless everything is to be told.
+    """
+    by_cause: dict[Cause, list[Unsupported]] = {}
+    for one in told.unsupported:
+        by_cause.setdefault(one.cause, []).append(one)
+    for cause in Cause:
+        rules = by_cause.get(cause, [])
+        if not rules:
+            continue
+        yield Row(f"{cause} ({len(rules):,})", style="bold")
+        if cause in ELSEWHERE and not everything:
+            yield from _summed(rules)
+        else:
+            for one in rules:
+                yield Row(f"{one.place}: {one.title}" if one.title else one.place, indent=2)
+                yield Row(one.reason, indent=6)
+        yield Row()
+    kinds = Counter(kind for rule in told.rules for kind in rule.kinds)
+    applied = ", ".join(f"{kinds[kind]:,} to {RECORDS[kind]}" for kind in sorted(kinds))
+    yield Row(f"{_count(told)}{'; ' if applied else ''}{applied}")
+
+
+def applied(told: Rules) -> Iterator[str]:
+    """Each rule that is applied as a line of JSON."""
+    for r in _ordered(told):
+        yield _json(applied=True, id=r.id, title=r.title, level=r.level, tags=r.tags, kinds=r.kinds, place=r.place)
+
+
+def unsupported(told: Rules) -> Iterator[str]:
+    """Each rule that can't be applied as a line of JSON."""
+    for one in told.unsupported:
+        yield _json(applied=False, title=one.title, place=one.place, cause=one.cause, reason=one.reason)
+
+
+def _summed(rules: Iterable[Unsupported]) -> Iterator[Row]:
+    reasons = Counter(one.reason for one in rules).most_common()
+    for reason, number in itertools.islice(reasons, 10):
+        yield Row(f"{number:,}: {reason}", indent=2)
+    if len(reasons) > 10:
+        rest = sum(number for _, number in reasons[10:])
+        yield Row(f"{rest:,}: others like these; --all names each", indent=2)
+
+
+def _ordered(told: Rules) -> list[Rule]:
+    return sorted(told.rules, key=lambda r: (-LEVELS.index(r.level), r.title, r.id))
+
+
+def _records(rule: Rule) -> str:
+    return ", ".join(RECORDS[kind] for kind in rule.kinds)
+
+
+def _count(told: Rules) -> str:
+    return told.lines(0)[0].removeprefix("sigma: ")
+
+
+def _json(**told: object) -> str:
+    return json.dumps(told).replace("\x7f", "\\u007f")
