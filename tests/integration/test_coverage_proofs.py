@@ -13,6 +13,7 @@ from hopscope.coverage import coverage
 from hopscope.heuristics import registry
 from support.collecting import ROOT, collected
 from support.proofs import Known, problems
+from support.silencing import failing
 
 PCAPS = ROOT / "pcaps"
 
@@ -40,3 +41,14 @@ def test_every_row_has_its_proof() -> None:
     told = coverage()
     tests = collected(node.partition("::")[0] for row in told.rows for node in row.proof.tests)
     assert list(problems(told, known(), tests, shown)) == []
+
+
+def test_the_tests_behind_a_heuristic_notice_when_it_says_nothing() -> None:
+    claims = {
+        (row.id, name): [node for node in row.proof.tests if f"/test_{name}.py::" in node]
+        for row in coverage().rows
+        for name in row.served.heuristics
+    }
+    claims = {claim: nodes for claim, nodes in claims.items() if nodes}
+    noticed = failing(dict.fromkeys(node for nodes in claims.values() for node in nodes))
+    assert [claim for claim, nodes in claims.items() if not noticed.intersection(nodes)] == []
