@@ -85,9 +85,12 @@ def ends_at(clock: Clock, seconds: float) -> Iterator[bool]:
         yield clock.now >= seconds
 
 
-def run(pieces: list[Batch], every: float, seconds: float) -> tuple[Loop, list[tuple[float, object]]]:
+def run(
+    pieces: list[Batch], every: float, seconds: float, rules: tuple[str, ...] = ()
+) -> tuple[Loop, list[tuple[float, object]]]:
     clock = Clock()
-    loop = Loop(Fed(pieces, clock, every), config.load(), InputCount(), clock)
+    settings = config.load(overrides={"sigma.rules": list(rules)})
+    loop = Loop(Fed(pieces, clock, every), settings, InputCount(), clock)
     end = ends_at(clock, seconds)
     return loop, [(clock.now, tick) for tick in loop.run(lambda: next(end))]
 
@@ -102,6 +105,20 @@ def test_a_hop_is_told_when_it_arises_and_told_once(pieces: list[Batch], pcaps: 
     last = ticks[-1][1].found  # type: ignore[attr-defined]
     assert [(f.id, f.score_db) for f in last.at_least("medium")] == [(f.id, f.score_db) for f in whole]
     assert loop.count.connections == whole.input.connections
+
+
+def test_a_place_where_a_rule_fires_is_told_once(pieces: list[Batch], tmp_path: Path) -> None:
+    rule = tmp_path / "rule.yml"
+    rule.write_text(
+        "title: To the hop\nid: 11111111-1111-4111-8111-111111111111\nlogsource: {product: zeek, service: conn}\n"
+        "detection: {s: {id.resp_h: 192.0.2.102}, condition: s}\nlevel: high\n"
+    )
+    loop, ticks = run(pieces, every=15.0, seconds=300.0, rules=(str(rule),))
+    assert "rules applied, 0 unsupported" in loop.rules[0]
+    told = [m for _, tick in ticks for m in tick.arisen.matches]  # type: ignore[attr-defined]
+    assert [(m.title, m.server) for m in told] == [("To the hop", "192.0.2.102")]
+    (known,) = ticks[-1][1].found.matches  # type: ignore[attr-defined]
+    assert (known.id, known.records) == (told[0].id, 10)
 
 
 def test_nothing_new_is_not_weighed_again(pieces: list[Batch]) -> None:

@@ -98,10 +98,15 @@ def test_a_file_that_comes_is_read_and_where_there_is_none_to_come_nothing_is(tm
 
 def test_what_needs_a_restart_stays_and_the_rest_is_taken(path: Path) -> None:
     settings = watch(path)
-    write(path, "[window]\nhours = 48\n[network]\nlocal_nets = ['10.0.0.0/8']\n[live]\ntick_s = 3\nqueue_mb = 1\n")
+    write(
+        path,
+        "[window]\nhours = 48\n[network]\nlocal_nets = ['10.0.0.0/8']\n[live]\ntick_s = 3\nqueue_mb = 1\n[sigma]\nshipped = false\n",
+    )
     lines = settings.look()
     assert lines[0] == f"{path}: read again; live.tick_s changed"
-    assert [line.partition(":")[0] for line in lines[1:]] == ["network.local_nets", "window.hours", "live.queue_mb"]
+    assert [line.partition(":")[0] for line in lines[1:]] == [
+        "network.local_nets", "window.hours", "live.queue_mb", "sigma.shipped",
+    ]  # fmt: skip
     assert all("restart" in line for line in lines[1:])
     held = settings.config
     assert (held.window.hours, held.live.tick_s, held.live.queue_mb) == (12, 3.0, 256)
