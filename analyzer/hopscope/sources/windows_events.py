@@ -57,26 +57,21 @@ def records(file: EventFile, count: InputCount, tell: Callable[[int], None] | No
     from hopscope.sources.windows_rows import Gathered
 
     gathered = Gathered()
-    timeless = odd = 0
     with Source(file.path, file.name, tell) as source:
         for _ in _reader(file.form, source, gathered):
-            if len(gathered) >= BATCH_EVENTS:
-                events, without, bad = gathered.batch()
-                timeless, odd = timeless + without, odd + bad
-                yield Batch(host_events=events)
-        if len(gathered):
-            events, without, bad = gathered.batch()
-            timeless, odd = timeless + without, odd + bad
-            yield Batch(host_events=events)
+            if gathered.settle() >= BATCH_EVENTS:
+                yield Batch(host_events=gathered.batch())
+        if gathered.settle():
+            yield Batch(host_events=gathered.batch())
         if source.damage is not None:
             count.note(source.damage.line(file.name))
     count.inputs += 1
-    count.refused += gathered.strange + timeless + odd
+    count.refused += gathered.strange + gathered.timeless + gathered.odd
     for number, line in (
         (gathered.others, "events of other kinds passed over (Sysmon 3 and 22, Security 5156 and 5157 are used)"),
         (gathered.strange, "records or lines could not be understood and were left out; export the file again"),
-        (timeless, "events have no time that can be read and were left out; export times in ISO 8601"),
-        (odd, "addresses or ports are none; their events were kept without them"),
+        (gathered.timeless, "events have no time that can be read and were left out; export times in ISO 8601"),
+        (gathered.odd, "addresses or ports are none; their events were kept without them"),
     ):
         if number:
             count.note(f"{file.name}: {number:,} {line}")
@@ -111,6 +106,6 @@ def _form(source: Source) -> Form | None:
     is_lines = windows_json.is_lines(text)
     for _ in (windows_json.lines if is_lines else windows_json.objects)([text], found):
         pass
-    if found.others or len(found):
+    if found.others or found.settle():
         return "json lines" if is_lines else "json"
     return None

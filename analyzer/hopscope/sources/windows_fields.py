@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from hopscope.records import HOST_EVENT_SCHEMA
 from hopscope.sources import zeek_values
+from hopscope.sources.zeek_values import PORTS
 
 NAMES: dict[str, tuple[str, ...]] = {
     "utc": ("UtcTime",),
@@ -43,6 +44,9 @@ NAMES: dict[str, tuple[str, ...]] = {
 _UNSET = pa.array(["", "-"])
 _KNOWN = 1 << 16  # addresses and the like remembered from batch to batch
 
+_DIGITS = "^[0-9]{1,18}$"
+_OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_SHORTEST_V4 = rf"^{_OCTET}(\.{_OCTET}){{3}}$"
 _PROTOCOLS = {"1": "icmp", "6": "tcp", "17": "udp", "58": "icmp", "ipv6-icmp": "icmp", "icmp6": "icmp"}
 _WORDS = {
     "true": True, "1": True, "outbound": True, "egress": True, "%%14593": True,
@@ -87,10 +91,21 @@ def texts(values: Sequence[Any]) -> pa.Array:
     try:
         column = pa.array(values, pa.string())
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
-        column = pa.array([_text(value) for value in values], pa.string())
+        column = _whole(values)
     if column.null_count == len(column):
         return column
     return pc.if_else(pc.is_in(column, value_set=_UNSET), pa.scalar(None, pa.string()), column)
+
+
+def _whole(values: Sequence[Any]) -> pa.Array:
+    """Numbers, flags, or a mixture, as text."""
+    try:
+        column = pa.array(values)
+        if pa.types.is_integer(column.type) or pa.types.is_boolean(column.type):
+            return column.cast(pa.string())
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        pass
+    return pa.array([_text(value) for value in values], pa.string())
 
 
 def _text(value: Any) -> str | None:
@@ -114,11 +129,23 @@ def _coalesce(first: pa.Array, then: pa.Array) -> pa.Array:
 
 
 def _mapped(column: pa.Array, make: Callable[[str], Any], kind: pa.DataType) -> pa.Array:
-    """Each distinct value looked at once."""
+    """Each distinct value looked at once, save where all are as they should be."""
     if column.null_count == len(column):
         return pa.nulls(len(column), kind)
+    if pa.types.is_integer(kind) and pc.all(pc.match_substring_regex(column, _DIGITS)).as_py():
+        numbers = column.cast(pa.int64())
+        return (numbers if make is _number else pc.if_else(pc.less_equal(numbers, PORTS), numbers, None)).cast(kind)
     coded = column.dictionary_encode()
-    return pa.array([make(value) for value in coded.dictionary.to_pylist()], kind).take(coded.indices)
+    distinct = coded.dictionary
+    values = distinct.to_pylist()
+    if make is _address:
+        good = pc.match_substring_regex(distinct, _SHORTEST_V4)
+        if good.false_count == 0:
+            return column
+        made = [value if fine else make(value) for value, fine in zip(values, good.to_pylist(), strict=True)]
+    else:
+        made = [make(value) for value in values]
+    return pa.array(made, kind).take(coded.indices)
 
 
 def _dates(column: pa.Array) -> pa.Array:
@@ -141,7 +168,7 @@ def _address(text: str) -> str | None:
 
 def _port(text: str) -> int | None:
     number = _number(text)
-    return number if number is not None and number <= zeek_values.PORTS else None
+    return number if number is not None and number <= PORTS else None
 
 
 def _number(text: str) -> int | None:

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
+from hopscope.records import HOST_EVENT_SCHEMA, NO_HOST_EVENTS
 from hopscope.sources import windows_fields
 
 PROVIDERS = {
@@ -118,21 +119,22 @@ _BARE = attrgetter(
 _NOTHING = (None,) * 6  # of these a flat event has one
 _ALL = attrgetter(*map(attribute, DATA_NAMES))
 _EMPTY = Data()
+_HEADS = ("provider", "event_id", "record", "host", "time")
 
 
 class Gathered:
-    """Events of the kinds that are used, as columns of values, and the counts of what was not taken."""
+    """Events of the kinds that are used, and the counts of what was not taken."""
 
     def __init__(self) -> None:
-        self.heads: list[tuple[str, int, Any, Any, Any]] = []
-        self.data: list[Any] = []
-        self.ecs: list[tuple[Any, ...] | None] = []
-        self.has_ecs = False
         self.others = 0  # events of other kinds
         self.strange = 0  # rows that are no events
-
-    def __len__(self) -> int:
-        return len(self.heads)
+        self.timeless = 0  # events without a time
+        self.odd = 0  # addresses and ports that are none
+        self._heads: list[tuple[str, int, Any, Any, Any]] = []
+        self._data: list[Any] = []
+        self._ecs: list[tuple[Any, ...] | None] = []
+        self._has_ecs = False
+        self._settled: list[pa.RecordBatch] = []
 
     def take(self, rows: Iterable[Any]) -> None:
         """Add rows (`Wrapped`). One at a time, because each may have a shape of its own; it is short."""
@@ -140,22 +142,31 @@ class Gathered:
             self._one(outer)
 
     def add(self, provider: str, event_id: int, record: Any, host: Any, time: Any, data: Any) -> None:
-        """Add an event of a used kind that was read otherwise, with its data."""
-        self.heads.append((provider, event_id, record, host, time))
-        self.data.append(data)
-        self.ecs.append(None)
+        """Add an event of a used kind, with its data (`Data`, or a row that has its fields)."""
+        self._heads.append((provider, event_id, record, host, time))
+        self._data.append(data)
+        self._ecs.append(None)
 
-    def batch(self) -> tuple[pa.RecordBatch, int, int]:
-        """What was gathered as `windows_fields.batch` gives it, and begin anew."""
-        names = ("provider", "event_id", "record", "host", "time")
-        heads = dict(zip(names, zip(*self.heads, strict=True) if self.heads else [()] * 5, strict=True))
-        columns = dict(zip(DATA_NAMES, zip(*map(_ALL, self.data), strict=True), strict=False))
-        columns = {name: column for name, column in columns.items() if column.count(None) < len(column)}
-        if self.has_ecs:
-            nothing = (None,) * len(ECS_NAMES)
-            columns |= zip(ECS_NAMES, zip(*(row or nothing for row in self.ecs), strict=True), strict=True)
-        self.heads, self.data, self.ecs, self.has_ecs = [], [], [], False
-        return windows_fields.batch(heads, columns)
+    def settle(self) -> int:
+        """Make columns of what was added, a piece at a time while it is warm; how many events there are by now."""
+        if self._heads:
+            heads = dict(zip(_HEADS, zip(*self._heads, strict=True), strict=True))
+            columns = dict(zip(DATA_NAMES, zip(*map(_ALL, self._data), strict=True), strict=True))
+            columns = {name: column for name, column in columns.items() if column.count(None) < len(column)}
+            if self._has_ecs:
+                nothing = (None,) * len(ECS_NAMES)
+                columns |= zip(ECS_NAMES, zip(*(row or nothing for row in self._ecs), strict=True), strict=True)
+            events, timeless, odd = windows_fields.batch(heads, columns)
+            self._settled.append(events)
+            self.timeless, self.odd = self.timeless + timeless, self.odd + odd
+            self._heads, self._data, self._ecs, self._has_ecs = [], [], [], False
+        return sum(part.num_rows for part in self._settled)
+
+    def batch(self) -> pa.RecordBatch:
+        """What is settled, in one; it begins anew."""
+        parts, self._settled = self._settled, []
+        table = pa.Table.from_batches(parts, HOST_EVENT_SCHEMA).combine_chunks()
+        return next(iter(table.to_batches()), NO_HOST_EVENTS)
 
     def _one(self, outer: Any) -> None:
         row = outer
@@ -195,8 +206,8 @@ class Gathered:
             self.others += 1  # 3 and 22 are numbers of many providers' events
             return
         self.add(*wanted, record, host, time, data)
-        if ecs is not None:
-            self.ecs[-1], self.has_ecs = _ecs(ecs), True
+        if ecs is not None and _BARE(data) == _NOTHING:
+            self._ecs[-1], self._has_ecs = _ecs(ecs), True
 
     def _native(self, system: Any, data: Any) -> None:
         provider = _value(system.f_Provider, "name") or _value(system.f_Provider_attributes, "name")
@@ -238,6 +249,8 @@ def data_of(values: Mapping[str, Any]) -> Any:
 
 
 _DATA_NAMES = frozenset(DATA_NAMES)
+_ECS_PATHS = [tuple(map(attribute, name.split(".")[1:])) for name in ECS_NAMES]
+_ECS_USER = ECS_NAMES.index("ecs.user.name")
 _FLAT_FIELDS = [tuple(map(attribute, names)) for names in _FLAT.values()]
 
 
@@ -289,13 +302,13 @@ def _positions(event_id: int, number: int) -> tuple[str, ...]:
 
 def _ecs(row: Any) -> tuple[Any, ...]:
     """What the Elastic Common Schema's objects hold, in the order of `ECS_NAMES`."""
-    found = {}
-    for name in ECS_NAMES:
+    found = []
+    for path in _ECS_PATHS:
         place = row
-        for part in name.split(".")[1:]:
-            place = getattr(place, attribute(part), None)
-        found[name] = place
+        for part in path:
+            place = getattr(place, part, None)
+        found.append(place)
     user = row.f_user
     if type(user) is _User and type(user.f_domain) is str and type(user.f_name) is str:
-        found["ecs.user.name"] = f"{user.f_domain}\\{user.f_name}"
-    return tuple(found.values())
+        found[_ECS_USER] = f"{user.f_domain}\\{user.f_name}"
+    return tuple(found)
