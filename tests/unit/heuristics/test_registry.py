@@ -17,7 +17,7 @@ from support.windows import make_window, starts
 NAMES = [
     "byte_ratio", "cadence", "carried_protocol", "community", "known_names", "leaked_far_end", "logon_geography",
     "nested_tls", "opaque_first_bytes", "path_gap", "payload_profile", "prevalence", "proxy_protocol",
-    "relay_pattern", "rotation", "shared_identity", "terminal_session", "unnamed",
+    "relay_pattern", "rotation", "shared_identity", "sigma_rules", "terminal_session", "unnamed",
 ]  # fmt: skip
 
 
