@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from hopscope.allow.items import Service, host_name, parse_address
+from hopscope.dossier import CLIENTS
 from hopscope.exporting.expiry import Expiry
 from hopscope.exporting.known import Known
 from hopscope.exporting.never import Never, Place
 from hopscope.findings import SEVERITIES, Finding, endpoint
 from hopscope.labels.fits import Fit, fits_to
+from hopscope.labels.kept import KINDS
 from hopscope.outputs import words
 
 TRANSPORTS = ("tcp", "udp")  # whose ports a packet filter knows
@@ -90,7 +92,7 @@ class Rules:
     names: bool
 
 
-def made(
+def make(
     findings: Iterable[Finding],
     refused: Mapping[str, str],
     fits: Mapping[str, Fit],
@@ -141,36 +143,37 @@ class _Making:
         if f.entity.kind == "name":
             self._take_name(f, until)
             return
-        at = Service(str(parse_address(f.hop)), f.port, f.proto)
         net = f.entity.value if f.entity.kind == "network" else None
-        self._take_place(f, at, net, until)
+        self._take_place(f, _service(f), net, until)
 
     def _take_name(self, f: Finding, until: datetime) -> None:
-        """The name, and where it is alone its services too; a guarded place speaks against the name as well."""
+        """The name, and its services where nothing else is known to be there."""
         name = f.entity.value
         places = sorted(self._known.places.get((f.sensor, name), {_service(f)}), key=str)
         why = self._guarded(f, None, [name])
         for at in places:
-            led = self._guarded(f, _place(at), self._known.led([at.address]))
-            why = why or (led and f"it is at {at}: {led}")
+            everything = self._guarded(f, _place(at), (), everything=True)
+            why = why or (everything and f"it is at {at}: {everything}")
         if why is not None:
             self._leave(f, name, why)
             return
         if self._rules.names:
             self._add(f, "name", name, None, None, until)
-        shared: list[str] = []
-        with_: set[str] = set()
+        shared: dict[str, frozenset[str]] = {}
         for at in places:
-            there = {*self._known.led([at.address]), *self._known.asked.get(at.address, ())} - {name, at.address}
-            if there:
-                shared.append(str(at))
-                with_ |= there
+            others = self._known.at(at.address) - {name, at.address}
+            if others or not self._known.whole:
+                shared[str(at)] = others
             else:
                 self._take_place(f, at, None, until)
         if shared:
+            them = "it" if len(shared) == 1 else "them"
+            there = sorted(frozenset().union(*shared.values()))
+            share = f"{name} shares {them} with {words.listed(there, 3)}"
+            if not there:
+                share = f"what shares {them} with {name} isn't known without the kept run"
             also = "" if self._rules.names else "; zeek-intel lists the name"
-            why = f"{name} shares {_them(shared)} with {words.listed(sorted(with_), 3)}{also}"
-            self._leave(f, words.listed(shared, 3), why)
+            self._leave(f, words.listed(list(shared), 3), share + also)
 
     def _take_place(self, f: Finding, at: Service, net: str | None, until: datetime) -> None:
         whole = None if self._rules.ports or at.port is None else f"{at.port}/{at.proto}"
@@ -189,17 +192,21 @@ class _Making:
         else:
             self._add(f, "address" if at.port is None else "service", at.address, at.port, at.proto, until, whole)
 
-    def _guarded(self, f: Finding, place: Place | None, names: Iterable[str]) -> str | None:
-        """What speaks against a place with these names; a label that fits the finding has had its say before."""
-        guards = self._never.of(place, sorted(names))
-        return next((g.why for g in guards if g.label is None or not fits_to(g.label, f)), None)
+    def _guarded(self, f: Finding, place: Place | None, names: Iterable[str], everything: bool = False) -> str | None:
+        """What speaks against a place with these names, or against `everything` there.
 
-    def _shared(self, within: Sequence[str]) -> str | None:
+        A label that fits the finding has had its say before.
+        """
+        for guard in self._never.of(place, sorted(names)):
+            if (guard.everything or not everything) and (guard.label is None or not fits_to(guard.label, f)):
+                return guard.why
+        return None
+
+    def _shared(self, within: Iterable[str]) -> str | None:
         count = len(self._known.led(within))
         if count > self._rules.shared:
             return f"{count:,} names lead there, more than --shared {self._rules.shared}"
-        most = self._known.names_most
-        if most is not None and count >= most:
+        if not self._known.whole and count >= CLIENTS:
             return f"{count:,} names or more lead there; how many isn't known without the kept run"
         return None
 
@@ -219,6 +226,8 @@ class _Making:
                     return f"{net} is wider than a /64"
         except ValueError:
             return "it is about no address"
+        if f.entity.kind not in KINDS:
+            return "it is of no kind that hopscope knows"
         if _ID.fullmatch(f.id) is None:
             return "its id is none of hopscope's"
         if f.entity.kind == "name" and host_name(f.entity.value) != f.entity.value:
@@ -257,10 +266,6 @@ class _Making:
             ids=(f.id,) if known is None else tuple(sorted({*known.ids, f.id})),
             ports=tuple(sorted({*(() if known is None else known.ports), *([whole] if whole is not None else [])})),
         )  # fmt: skip
-
-
-def _them(some: Sequence[str]) -> str:
-    return "it" if len(some) == 1 else "them"
 
 
 def _service(f: Finding) -> Service:

@@ -99,7 +99,7 @@ def export(
     rules = blocklist.Rules(
         severity, ends, shared, ports=form != "zeek-intel" and not whole, names=form == "zeek-intel"
     )
-    made = blocklist.made((*after.shown, *after.hidden), refused, fits, never, facts, rules, now)
+    made = blocklist.make((*after.shown, *after.hidden), refused, fits, never, facts, rules, now)
     _write(made, form, chains, out)
     _tell(made, [*after.lines, *(facts.doubts if findings else ())])
     return NOTHING

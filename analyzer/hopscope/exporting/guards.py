@@ -62,7 +62,7 @@ def _entry(guards: Never, entry: Entry) -> None:
         guards.names(entry.names, Guard(told(entry)))
     elif entry.addresses:
         for service in entry.addresses:
-            guards.service(service, told(entry))
+            guards.service(service, Guard(told(entry)))
     else:
         for net in entry.networks:
             guards.place(Place(net), Guard(told(entry)))

@@ -24,8 +24,8 @@ DNS_PORT = 53
 class Known:
     """`names` are those whose DNS answers gave an address, `asked` those that clients asked it for (SNI, HTTP host).
 
-    `places` has the services where clients asked for a name, by sensor and name. `doubts` are lines on what isn't
-    known; `names_most` is how many names of an address are known at most, None where all are.
+    `places` has the services where clients asked for a name, by sensor and name. Not `whole`: findings alone told it,
+    CLIENTS names of an address at most. `doubts` are lines on what isn't known.
     """
 
     resolvers: frozenset[str]
@@ -33,7 +33,11 @@ class Known:
     asked: Mapping[str, frozenset[str]]
     places: Mapping[tuple[str, str], frozenset[Service]]
     doubts: tuple[str, ...] = ()
-    names_most: int | None = None
+    whole: bool = True
+
+    def at(self, address: str) -> frozenset[str]:
+        """All names that are known to be at an address."""
+        return self.names.get(address, frozenset()) | self.asked.get(address, frozenset())
 
     def led(self, addresses: Iterable[str]) -> frozenset[str]:
         """The names by which DNS led to any of these addresses."""
@@ -54,7 +58,7 @@ def of_run(run: Run, findings: Sequence[Finding]) -> Known:
     at = pairs.filter(pairs.name.isin(named)).select("sensor", "name", "server", "port", "proto").distinct()
     places: dict[tuple[str, str], set[Service]] = {}
     for r in at.to_pyarrow().to_pylist() if named else ():
-        places.setdefault((r["sensor"], r["name"]), set()).add(Service(_plain(r["server"]), r["port"], r["proto"]))
+        places.setdefault((r["sensor"], r["name"]), set()).add(Service(plain(r["server"]), r["port"], r["proto"]))
     wanted = {f.hop for f in findings} | {s.address for some in places.values() for s in some}
     nets = {f.entity.value for f in findings if f.entity.kind == "network"}
     if nets:
@@ -65,7 +69,7 @@ def of_run(run: Run, findings: Sequence[Finding]) -> Known:
     asked = pairs.filter(pairs.server.isin(some), pairs.name.notnull())
     doubts = [] if resolvers else ["no resolver is known from the records; name yours with --never"]
     return Known(
-        resolvers=frozenset(map(_plain, resolvers)),
+        resolvers=frozenset(map(plain, resolvers)),
         names=_by(led.to_pylist(), "address"),
         asked=_by(asked.select("server", "name").distinct().to_pyarrow().to_pylist(), "server"),
         places={key: frozenset(found) for key, found in places.items()},
@@ -74,40 +78,49 @@ def of_run(run: Run, findings: Sequence[Finding]) -> Known:
 
 
 def of_findings(findings: Sequence[Finding]) -> Known:
-    """What findings alone tell: no resolvers, and at most CLIENTS names of each address."""
+    """What findings alone tell: resolvers among their connections, and at most CLIENTS names of each address."""
     names: dict[str, set[str]] = {}
     asked: dict[str, set[str]] = {}
     places: dict[tuple[str, str], set[Service]] = {}
+    resolvers: set[str] = set()
     for f in findings:
-        names.setdefault(_plain(f.hop), set()).update(f.dns_names)
-        asked.setdefault(_plain(f.hop), set()).update(f.names)
+        names.setdefault(plain(f.hop), set()).update(f.dns_names)
+        asked.setdefault(plain(f.hop), set()).update(f.names)
         if f.entity.kind == "name":
-            seen = {Service(_plain(str(c["resp_h"])), c.get("resp_p"), c.get("proto")) for c in f.connections
-                    if "resp_h" in c}  # fmt: skip
-            places[f.sensor, f.entity.value] = seen | {Service(_plain(f.hop), f.port, f.proto)}
+            places.setdefault((f.sensor, f.entity.value), set()).add(Service(plain(f.hop), f.port, f.proto))
+        told = (c for c in f.connections if c.get("resp_p") == DNS_PORT)
+        resolvers |= {plain(str(c.get("resp_h"))) for c in told if "dns" in str(c.get("service")).split(",")}
     return Known(
-        resolvers=frozenset(),
+        resolvers=frozenset(r for r in resolvers if _is_address(r)),
         names={a: frozenset(n) for a, n in names.items()},
         asked={a: frozenset(n) for a, n in asked.items()},
         places={key: frozenset(found) for key, found in places.items()},
         doubts=(
-            "without the kept run resolvers aren't known: name yours with --never",
+            "without the kept run not all resolvers are known: name yours with --never",
             f"without the kept run at most {CLIENTS} of the names that share an address are known",
         ),
-        names_most=CLIENTS,
+        whole=False,
     )
 
 
 def _by(rows: Iterable[Mapping[str, str]], column: str) -> dict[str, frozenset[str]]:
     out: dict[str, set[str]] = {}
     for r in rows:
-        out.setdefault(_plain(r[column]), set()).add(r["name"])
+        out.setdefault(plain(r[column]), set()).add(r["name"])
     return {address: frozenset(names) for address, names in out.items()}
 
 
-def _plain(address: str) -> str:
+def plain(address: str) -> str:
     """An address in its one form; what is none stays as it is."""
     try:
         return str(parse_address(address))
     except ValueError:
         return address
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parse_address(text)
+    except ValueError:
+        return False
+    return True

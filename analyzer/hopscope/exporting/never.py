@@ -51,10 +51,14 @@ class Place:
 
 @dataclass(frozen=True)
 class Guard:
-    """Why a place must not be listed. `label` is what a person said of it, where that is why."""
+    """Why a place must not be listed.
+
+    `label` is what a person said of it, where that is why. `everything`: nor what is merely found there, a name.
+    """
 
     why: str
     label: Label | None = None
+    everything: bool = False
 
 
 class Never:
@@ -70,13 +74,12 @@ class Never:
         self._names: list[tuple[int, Names, Guard]] = []
 
     def network(self, text: str, why: str) -> None:
-        """Guard a network or an address. Raises ValueError when it is neither."""
-        self.place(Place(items.parse_network(text)), Guard(why))
+        """Guard a network or an address with everything there. Raises ValueError when it is neither."""
+        self.place(Place(items.parse_network(text)), Guard(why, everything=True))
 
-    def service(self, service: Service, why: str) -> None:
+    def service(self, service: Service, guard: Guard) -> None:
         """Guard an address, or one of its ports."""
-        net = ipaddress.ip_network(service.address)
-        self.place(Place(net, service.port, service.proto), Guard(why))
+        self.place(Place(ipaddress.ip_network(service.address), service.port, service.proto), guard)
 
     def place(self, place: Place, guard: Guard) -> None:
         """Guard a place."""
@@ -159,7 +162,7 @@ def _place(never: Never, text: str, where: str) -> None:
     if "/" in text and text.rpartition("/")[2].isdigit():  # a transport is in letters
         never.network(text, where)
     else:
-        never.service(items.parse_service(text), where)
+        never.service(items.parse_service(text), Guard(where, everything=True))
 
 
 def _name(never: Never, text: str, where: str) -> bool:
