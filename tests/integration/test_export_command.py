@@ -16,6 +16,7 @@ import pytest
 from hopscope import cli, options, places, store
 from hopscope.exporting import FORMATS
 from hopscope.findings import Entity, Finding
+from hopscope.outputs import nftables
 from support import kept_hunt
 from support.blocklists import nft
 from support.kept_hunt import Run
@@ -266,3 +267,15 @@ def test_below_the_floor_is_counted(run: Run, findings: list[Finding]) -> None:
     below = len(store.read(kept())) - len(findings)
     assert below > 0
     assert f"; {below} finding" in run("export", "plain")[2]
+
+
+def test_the_document_names_what_there_is() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "filtering.md").read_text(encoding="utf-8")
+    known = {o for p in cli.commands.commands["export"].params for o in p.opts}
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", page)) <= known
+    assert all(f"`{option}" in page or f" {option} " in page for option in ("--never", "--shared", "--expires"))
+    sets = set(re.findall(r"`([a-z]+[46])`", page))
+    assert sets == set(nftables.SETS)
+    [rules] = re.findall(r"```nft\n(.*?)```", page, re.DOTALL)
+    own = "".join(f"\tset {name} {{ {definition} }}\n" for name, definition in nftables.SETS.items())
+    nft(f"table inet hopscope {{\n{own}}}\n{rules}")
