@@ -8,7 +8,7 @@ import pkgutil
 from collections.abc import Set
 
 import hopscope
-from hopscope import sources
+from hopscope import exporting, sigma, sources
 from hopscope.coverage import coverage
 from hopscope.heuristics import registry
 from support.collecting import ROOT, collected
@@ -32,6 +32,8 @@ def known() -> Known:
     """What this checkout has."""
     return Known(
         heuristics={name: h.d3fend for name, h in registry().items()},
+        rules={rule.id for rule in sigma.load([]).rules},
+        outputs=set(exporting.FORMATS),
         sources={module.name for module in pkgutil.iter_modules(sources.__path__)},
         captures={p.stem for p in PCAPS.glob("*.json") if p.with_suffix(".pcap.gz").is_file()},
     )
@@ -43,12 +45,15 @@ def test_every_row_has_its_proof() -> None:
     assert list(problems(told, known(), tests, shown)) == []
 
 
-def test_the_tests_behind_a_heuristic_notice_when_it_says_nothing() -> None:
-    claims = {
-        (row.id, name): [node for node in row.proof.tests if f"/test_{name}.py::" in node]
-        for row in coverage().rows
-        for name in row.served.heuristics
-    }
+def test_the_tests_behind_heuristics_and_rules_notice_when_these_say_nothing() -> None:
+    claims: dict[tuple[str, str], list[str]] = {}
+    for row in coverage().rows:
+        for name in row.served.heuristics:
+            claims[row.id, name] = [node for node in row.proof.tests if f"/test_{name}.py::" in node]
+        if row.served.rules:
+            claims[row.id, "rules"] = [node for node in row.proof.tests if "/sigma/" in node]
+        if row.kind == "tool":
+            claims |= {(row.id, node): [node] for node in row.proof.tests}
     claims = {claim: nodes for claim, nodes in claims.items() if nodes}
     noticed = failing(dict.fromkeys(node for nodes in claims.values() for node in nodes))
     assert [claim for claim, nodes in claims.items() if not noticed.intersection(nodes)] == []

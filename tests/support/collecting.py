@@ -12,6 +12,7 @@ import textwrap
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import pytest
@@ -91,13 +92,21 @@ def _told(item: pytest.Item) -> Collected:
     needs += [f"fixture {name}" for name in getattr(item, "fixturenames", ()) if _may_skip(item, name)]
     if any(_leaves(s) for s in ast.walk(tree)):
         needs.append("a condition within")
+    called = {n.func.id for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
+    inner = _inner(function).__globals__
+    needs += [f"what {name} needs" for name in sorted(called) if name in inner and _skips(inner[name])]
     return Collected("", tuple(needs))
 
 
-def _tree(function: Callable[..., Any]) -> ast.FunctionDef:
+def _inner(function: Callable[..., Any]) -> FunctionType:
     # what hypothesis decorates is behind the wrapper
     inner = inspect.unwrap(getattr(getattr(function, "hypothesis", None), "inner_test", function))
-    [tree] = ast.parse(textwrap.dedent(inspect.getsource(inner))).body
+    assert isinstance(inner, FunctionType)
+    return inner
+
+
+def _tree(function: Callable[..., Any]) -> ast.FunctionDef:
+    [tree] = ast.parse(textwrap.dedent(inspect.getsource(_inner(function)))).body
     assert isinstance(tree, ast.FunctionDef)
     return tree
 

@@ -92,8 +92,8 @@ def _captures(row: Row, known: Known, shown: Callable[[str], Set[str]]) -> Itera
 
 
 def _unproven(row: Row) -> Iterator[str]:
-    """Heuristics of a technique that neither a capture nor a test of their own proves."""
-    if row.kind != "technique":
+    """Heuristics that neither a capture nor a test of their own proves; of tools, one that looks at them all may."""
+    if row.kind == "tool":
         return
     by_capture = {n for proof in row.proof.captures for n in proof.heuristics}
     files = {Path(re.split("::", node)[0]).name for node in row.proof.tests}

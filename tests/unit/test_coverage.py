@@ -160,6 +160,12 @@ class TestCollecting:
             if len("tool") > 9:
                 pytest.skip("no tool")
             assert True
+
+        def tool():
+            pytest.skip("no tool")
+
+        def test_that_asks_a_tool():
+            assert tool()
     """
 
     @pytest.fixture(scope="class")
@@ -193,12 +199,23 @@ class TestCollecting:
         assert tests["test_somewhere"].needs == ("a condition (skipif)",)
         assert tests["test_with_samples"].needs == ("fixture samples",)
         assert tests["test_without_a_tool"].needs == ("a condition within",)
+        assert tests["test_that_asks_a_tool"].needs == ("what tool needs",)
 
     def test_nothing_else_is_there(self, tests: dict[str, Collected]) -> None:
-        assert len(tests) == 12
+        assert len(tests) == 13
 
 
 class TestRows:
+    def test_nothing_that_the_catalogues_list_is_left_out(self) -> None:
+        assert {kind: [r.id for r in coverage().of(kind)] for kind in KINDS} == {
+            "technique": [
+                "D3-CSPP", "D3-NTCD", "D3-PHDURA", "D3-PMAD", "D3-RPA", "D3-RTSD", "D3-UGLPA", "D3-ITF", "D3-OTF",
+            ],
+            "event": ["Sysmon 3", "Security 5156"],
+            "rule": ["5bed80b6-b3e8-428e-a3ae-d3c757589e41", "07837ab9-60e1-481f-a74d-c31fb496a94c"],
+            "tool": ["HTRAN", "ZXProxy", "ZXPortMap"],
+        }  # fmt: skip
+
     def test_the_names_of_techniques_are_those_that_findings_show(self) -> None:
         rows = {r.id: r.name for r in coverage().of("technique")}
         assert {number: rows[number] for number in techniques.D3FEND} == techniques.D3FEND
