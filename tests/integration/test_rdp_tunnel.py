@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hopscope import hunting
-from support.windows_files import Event, write_json
+from support.windows_events import Event, evtx_dump, lines, sysmon_3
 
 HOP = ("192.0.2.102", 443)
 
@@ -21,17 +21,18 @@ def sysmon(pcaps: Path) -> list[dict[str, Any]]:
     return [json.loads(line)["winlog"] for line in lines]
 
 
-def through_loopback(told: dict[str, Any], **data: str) -> Event:
+def through_loopback(told: dict[str, Any], **data: str | int | bool) -> Event:
     """RDP on the host itself, reached by the process of one of its events."""
+    whose = {name: told["event_data"][name] for name in ("UtcTime", "ProcessGuid", "ProcessId", "Image", "User")}
     loopback = {
-        "SourceIp": "127.0.0.1", "SourcePort": "49186", "DestinationIp": "127.0.0.2", "DestinationPort": "3389",
-        "DestinationHostname": "-", "Protocol": "tcp", "Initiated": "true", **data,
+        "SourceIp": "127.0.0.1", "SourcePort": 49186, "DestinationIp": "127.0.0.2", "DestinationPort": 3389,
+        "DestinationHostname": "-",
     }  # fmt: skip
-    return Event("sysmon", 3, told["event_data"] | loopback, record=9000, host=told["computer_name"])
+    return sysmon_3({"computer": told["computer_name"]}, **(whose | loopback | data))
 
 
 def hunted(pcaps: Path, tmp_path: Path, *events: Event) -> hunting.Findings:
-    write_json(tmp_path / "rdp.json", list(events))
+    (tmp_path / "rdp.json").write_bytes(lines(map(evtx_dump, events)))
     inputs = [pcaps / "socat-beacon.pcap.gz", pcaps / "socat-beacon.sysmon.jsonl", tmp_path / "rdp.json"]
     return hunting.hunt(inputs, config=hunting.settings("none", None))
 
@@ -45,7 +46,11 @@ def test_the_hop_of_the_process_is_where_the_tunnel_goes(
     pcaps: Path, tmp_path: Path, sysmon: list[dict[str, Any]]
 ) -> None:
     beacon = next(e for e in sysmon if is_hop(e))
-    server = {"ProcessId": "1276", "Image": r"C:\Windows\System32\svchost.exe", "Initiated": "false"}
+    server: dict[str, str | bool] = {
+        "ProcessId": "1276",
+        "Image": r"C:\Windows\System32\svchost.exe",
+        "Initiated": False,
+    }
     found = hunted(pcaps, tmp_path, through_loopback(beacon), through_loopback(beacon, **server))
     (finding,) = [f for f in found if (f.hop, f.port) == HOP]
     (evidence,) = [e for e in finding.evidence if e.heuristic == "sigma_rules"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import uuid
 from collections.abc import Callable
@@ -16,7 +17,8 @@ from hopscope import sigma
 from hopscope.records import Batch, InputCount
 from hopscope.sources import windows_events
 from support.events import batch
-from support.windows_files import FORMS, Event
+from support.evtx_writer import evtx
+from support.windows_events import Event, Value, lines, security_5156, sysmon_3, sysmon_22, winlogbeat, xml
 
 RDP_SECURITY = "98902635-cfd4-403b-90e5-4dbe8914ada6"
 RDP_SYSMON = "bdc33aeb-99c2-4921-bb8d-63e9dc620362"
@@ -24,7 +26,11 @@ PORTMAP = "50c74746-0607-4a35-8c84-e41dda0c7f5b"
 PORTMAP_DNS = "aae14f2e-690b-45df-b96d-375ed8d68803"
 PORTMAP_QUERY = "b3de8e92-ba30-4d35-985c-63611bd5eed3"
 
-Data = dict[str, str | None]
+FORMS: dict[str, Callable[[Event], bytes]] = {
+    "evtx": lambda event: evtx([event]),
+    "json": lambda event: lines([winlogbeat(event)]),
+    "xml": lambda event: xml(event).encode(),
+}
 On = Callable[[Event], set[str]]
 
 
@@ -50,8 +56,8 @@ def on(request: pytest.FixtureRequest, tmp_path: Path) -> On:
     """What fires on an event that was read from a file of each form."""
 
     def read(event: Event) -> set[str]:
-        path = tmp_path / f"events.{request.param}"
-        FORMS[request.param](path, [event])
+        path = tmp_path / "events"
+        path.write_bytes(FORMS[request.param](event))
         file = windows_events.look(str(path))
         assert file is not None
         count = InputCount()
@@ -62,41 +68,35 @@ def on(request: pytest.FixtureRequest, tmp_path: Path) -> On:
     return read
 
 
-def security(event_id: int = 5156, **data: str | None) -> Event:
-    """RDP that answers a loopback address; a field that is None is left out."""
-    told: Data = {
-        "ProcessID": "1044", "Application": r"\device\harddiskvolume2\windows\system32\svchost.exe",
-        "Direction": "%%14592", "SourceAddress": "127.0.0.2", "SourcePort": "3389", "DestAddress": "127.0.0.1",
-        "DestPort": "49271", "Protocol": "6", "FilterOrigin": "Unknown", **data,
+def security(event_id: int = 5156, **data: Value) -> Event:
+    """RDP that answers a loopback address; what is None isn't in the event."""
+    svchost = r"\device\harddiskvolume2\windows\system32\svchost.exe"
+    answers: dict[str, Value] = {
+        "Application": svchost, "Direction": "%%14592", "SourceAddress": "127.0.0.2", "SourcePort": "3389",
+        "DestAddress": "127.0.0.1", "DestPort": "49271",
     }  # fmt: skip
-    return Event("security", event_id, {name: value for name, value in told.items() if value is not None})
+    return _without_none(security_5156(event_id=event_id, **(answers | data)))
 
 
-def sysmon(**data: str | None) -> Event:
+def sysmon(**data: Value) -> Event:
     """A process that opens a connection to a name of portmap.io."""
-    told: Data = {
-        "UtcTime": "2026-11-22 10:00:00.123", "ProcessGuid": "{5f3c1d2e-0000-0000-0000-000000000001}",
-        "ProcessId": "2312", "Image": r"C:\Users\ann\plink.exe", "User": r"CORP\ann", "Protocol": "tcp",
-        "Initiated": "true", "SourceIp": "10.0.0.5", "SourcePort": "50000", "DestinationIp": "203.0.113.9",
-        "DestinationHostname": "desk.portmap.io", "DestinationPort": "443", **data,
-    }  # fmt: skip
-    return Event("sysmon", 3, {name: value for name, value in told.items() if value is not None})
+    there: dict[str, Value] = {"DestinationHostname": "desk.portmap.io"}
+    return _without_none(sysmon_3(**(there | data)))
 
 
-def rdp(**data: str | None) -> Event:
+def rdp(**data: Value) -> Event:
     """A process that reaches RDP through loopback."""
-    through = {"SourceIp": "127.0.0.1", "DestinationIp": "127.0.0.2", "DestinationPort": "3389"}
-    return sysmon(**{**through, "DestinationHostname": None, **data})
+    through: dict[str, Value] = {"SourceIp": "127.0.0.1", "DestinationIp": "127.0.0.2", "DestinationPort": 3389}
+    return sysmon(**(through | {"DestinationHostname": None} | data))
 
 
 def query(name: str | None) -> Event:
     """A process that asked for a name."""
-    told: Data = {
-        "UtcTime": "2026-11-22 10:00:00.123", "ProcessGuid": "{5f3c1d2e-0000-0000-0000-000000000001}",
-        "ProcessId": "2312", "QueryName": name, "QueryStatus": "0", "QueryResults": "::ffff:203.0.113.9;",
-        "Image": r"C:\Users\ann\plink.exe", "User": r"CORP\ann",
-    }  # fmt: skip
-    return Event("sysmon", 22, {name: value for name, value in told.items() if value is not None})
+    return _without_none(sysmon_22(QueryName=name))
+
+
+def _without_none(event: Event) -> Event:
+    return dataclasses.replace(event, data={name: value for name, value in event.data.items() if value is not None})
 
 
 LOOPBACK = ["127.0.0.1", "127.0.0.2", "127.255.255.254", "127.0.0.0", "::1", "0:0:0:0:0:0:0:1"]
@@ -168,16 +168,16 @@ class TestRdpOverSysmon:
 
     @pytest.mark.parametrize("there", LOOPBACK)
     def test_rdp_answers_a_loopback_address(self, on: On, there: str) -> None:
-        accepted = {"Initiated": "false", "SourceIp": "127.0.0.2", "SourcePort": "3389", "DestinationPort": "49186"}
+        accepted = {"Initiated": False, "SourceIp": "127.0.0.2", "SourcePort": 3389, "DestinationPort": 49186}
         assert on(rdp(**accepted, DestinationIp=there)) == {RDP_SYSMON}
 
     @pytest.mark.parametrize("there", ELSEWHERE)
     def test_other_addresses(self, on: On, there: str | None) -> None:
         assert on(rdp(SourceIp=there)) == set()
-        assert on(rdp(SourcePort="3389", DestinationIp=there, DestinationPort="49186")) == set()
+        assert on(rdp(SourcePort=3389, DestinationIp=there, DestinationPort=49186)) == set()
 
-    @pytest.mark.parametrize("port", ["3388", "3390", None])
-    def test_other_ports(self, on: On, port: str | None) -> None:
+    @pytest.mark.parametrize("port", [3388, 3390, None])
+    def test_other_ports(self, on: On, port: int | None) -> None:
         assert on(rdp(DestinationPort=port)) == set()
 
     @pytest.mark.parametrize("program", SCANNERS)
@@ -198,8 +198,8 @@ class TestPortmapOverSysmon:
     def test_other_names(self, on: On, name: str | None) -> None:
         assert on(sysmon(DestinationHostname=name)) == set()
 
-    @pytest.mark.parametrize("initiated", ["false", None])
-    def test_what_the_process_did_not_open(self, on: On, initiated: str | None) -> None:
+    @pytest.mark.parametrize("initiated", [False, None])
+    def test_what_the_process_did_not_open(self, on: On, initiated: bool | None) -> None:
         assert on(sysmon(Initiated=initiated)) == set()
 
     def test_the_source_s_name_is_another_s(self, on: On) -> None:
