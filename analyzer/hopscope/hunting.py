@@ -247,6 +247,11 @@ def records(
         raise error
     for failure in failed:
         count.note(str(failure))
+    if count.passed_over:
+        count.note(
+            f"{count.passed_over:,} Windows events of other kinds were passed over; "
+            "Sysmon's 3 and 22 and Security's 5156 and 5157 are used"
+        )
 
 
 def _read(

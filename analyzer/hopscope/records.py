@@ -183,6 +183,7 @@ class InputCount:
     dns_queries: int = 0
     host_events: int = 0
     refused: int = 0  # packets or rows that could not be understood
+    passed_over: int = 0  # events of kinds that aren't used
     missing: int = 0  # records that a stream counted and that never came
     lacks: frozenset[str] | None = None  # fields of Connection that none of the inputs can fill; None before any
     inputs: int = 0  # files read to the end or to their damage

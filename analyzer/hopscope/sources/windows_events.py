@@ -66,9 +66,9 @@ def records(file: EventFile, count: InputCount, tell: Callable[[int], None] | No
         if source.damage is not None:
             count.note(source.damage.line(file.name))
     count.inputs += 1
+    count.passed_over += gathered.others
     count.refused += gathered.strange + gathered.timeless + gathered.odd
     for number, line in (
-        (gathered.others, "events of other kinds passed over (Sysmon 3 and 22, Security 5156 and 5157 are used)"),
         (gathered.strange, "records or lines could not be understood and were left out; export the file again"),
         (gathered.timeless, "events have no time that can be read and were left out; export times in ISO 8601"),
         (gathered.odd, "addresses or ports are none; their events were kept without them"),
