@@ -143,9 +143,7 @@ def _tell(made: Blocklist, lines: Iterable[str]) -> None:
     for left in made.left[:TOLD]:
         terminal.say(left.text)
     if len(made.left) > TOLD:
-        terminal.say(
-            f"and {len(made.left) - TOLD:,} more are not listed; hopscope export --severity critical tells fewer"
-        )
+        terminal.say(f"and {len(made.left) - TOLD:,} more are not listed")
     for line in lines:
         terminal.say(line)
     below = f"; {words.plural(made.below, 'finding')} below {made.floor}" if made.below else ""

@@ -45,7 +45,7 @@ class Known:
 
     def inside(self, net: str) -> list[str]:
         """The addresses in an IPv6 /64 of which something is known."""
-        return sorted(a for a in {*self.names, *self.asked} if ":" in a and network(a) == net)
+        return sorted(a for a in {*self.names, *self.asked} if _network(a) == net)
 
 
 def of_run(run: Run, findings: Sequence[Finding]) -> Known:
@@ -63,13 +63,13 @@ def of_run(run: Run, findings: Sequence[Finding]) -> Known:
     nets = {f.entity.value for f in findings if f.entity.kind == "network"}
     if nets:
         six = answers.filter(answers.address.contains(":")).select("address").distinct().to_pyarrow()["address"]
-        wanted |= {a for a in six.to_pylist() if network(a) in nets}
+        wanted |= {a for a in six.to_pylist() if _network(a) in nets}
     some = sorted(wanted)
     led = answers.filter(answers.address.isin(some)).select("address", "name").distinct().to_pyarrow()
     asked = pairs.filter(pairs.server.isin(some), pairs.name.notnull())
     doubts = [] if resolvers else ["no resolver is known from the records; name yours with --never"]
     return Known(
-        resolvers=frozenset(map(plain, resolvers)),
+        resolvers=frozenset(plain(r) for r in resolvers if _is_address(r)),
         names=_by(led.to_pylist(), "address"),
         asked=_by(asked.select("server", "name").distinct().to_pyarrow().to_pylist(), "server"),
         places={key: frozenset(found) for key, found in places.items()},
@@ -124,3 +124,8 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _network(text: str) -> str | None:
+    """The /64 of an IPv6 address; None of what is none, as a DNS answer can be any text with colons."""
+    return network(text) if ":" in text and _is_address(text) else None

@@ -71,6 +71,7 @@ def test_a_64_is_all_addresses_in_it() -> None:
         {"name": "a.example", "address": "2001:db8::1"},
         {"name": "b.example", "address": "2001:db8::2"},
         {"name": "c.example", "address": "2001:db8:0:1::1"},
+        {"name": "d.example", "address": "12:34"},  # a text record's, which looks like one
     ])  # fmt: skip
     facts = known.of_run(run, [about("network", "2001:db8::/64", hop="2001:db8::1")])
     assert facts.inside("2001:db8::/64") == ["2001:db8::1", "2001:db8::2"]

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
+import shlex
+import shutil
+import sys
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -91,6 +95,46 @@ def test_elements_end_by_themselves() -> None:
     ended = listed("203.0.113.9", until=NOW + timedelta(seconds=1))
     assert "203.0.113.9" in nft(text(ended), "nft -f -", "nft list table inet hopscope")
     assert "203.0.113.9" not in nft(text(ended), "nft -f -", "sleep 1.2", "nft list table inet hopscope")
+
+
+SEND = """import socket
+for source, target in (("127.0.0.1", "203.0.113.9"), ("203.0.113.9", "127.0.0.1"), ("127.0.0.1", "127.0.0.2")):
+    for port in (443, 444):
+        ours = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        theirs = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        hop = theirs if target == "203.0.113.9" else ours
+        ours.bind((source, port if hop is ours else 0))
+        theirs.bind((target, port if hop is theirs else 0))
+        theirs.settimeout(0.3)
+        try:
+            ours.sendto(b"x", theirs.getsockname())
+            theirs.recv(1)
+            print(source, target, port, "came")
+        except (PermissionError, TimeoutError):
+            print(source, target, port, "dropped")
+"""
+
+
+@pytest.mark.parametrize("chains", [False, True])
+def test_what_goes_to_a_hop_and_what_comes_from_it_is_dropped_by_chains_alone(chains: bool, tmp_path: Path) -> None:
+    if shutil.which("ip") is None:
+        pytest.skip("ip isn't installed (apt-get install iproute2)")
+    (tmp_path / "send.py").write_text(SEND)
+    told = nft(
+        text(listed("203.0.113.9", 443, "udp"), chains=chains),
+        "nft -f -",
+        "ip link set lo up",
+        "ip address add 203.0.113.9/32 dev lo",
+        f"{shlex.quote(sys.executable)} {shlex.quote(str(tmp_path / 'send.py'))}",
+    )
+    assert told.splitlines() == [
+        f"127.0.0.1 203.0.113.9 443 {'dropped' if chains else 'came'}",
+        "127.0.0.1 203.0.113.9 444 came",
+        f"203.0.113.9 127.0.0.1 443 {'dropped' if chains else 'came'}",
+        "203.0.113.9 127.0.0.1 444 came",
+        "127.0.0.1 127.0.0.2 443 came",
+        "127.0.0.1 127.0.0.2 444 came",
+    ]
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
