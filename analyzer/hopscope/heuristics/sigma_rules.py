@@ -70,10 +70,13 @@ class SigmaRules:
     opened a connection to the internet on the same host. Programs that connect for others (svchost) are left out, and
     so is what came in from the internet: that is no hop of ours.
 
-    Weights: ASSUMED, and low: a rule says what its author saw elsewhere, and half of what fires anywhere is benign.
-    Public rules carry levels but no error rates. The chain is assumed to be 100 times as frequent on a host that is
-    driven from outside as on others; administrators' own tunnels and agents of remote support make it as well. With
-    `high` it stays below a finding by itself, and a bare address or a rhythm lifts it over.
+    Weights: ASSUMED, and low: a rule says what its author saw elsewhere, and public rules carry levels, no error
+    rates. MEASURED: of the public rules that apply to connections and DNS queries those of the techniques fired on
+    none of 46,754 ordinary client-service pairs of public captures and logs (at most 0.01 %), which hold few networks;
+    rules with other tags fired at 4,300 places there, most on requests without a User-Agent. The chain is ASSUMED to
+    be 100 times as frequent on a host that is driven from outside as on others; administrators' own tunnels and agents
+    of remote support make it as well. With `high` it stays below a finding by itself; a bare address or a rhythm lifts
+    it over.
 
     Look-alikes: developers' tunnels, Tor on purpose, support tools.
     """
