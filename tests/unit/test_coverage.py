@@ -261,5 +261,5 @@ class TestTold:
         told = Coverage((changed(limits="a | b"), *OTHERS))
         [line] = [line for line in coverage_table.markdown(told, "..") if "D3-RPA" in line]
         assert line.count(" | ") == 3
-        assert "[test_relay_pattern.py: test_a_relay](../tests/unit/heuristics/test_relay_pattern.py)" in line
+        assert "[test_relay_pattern.py::test_a_relay](../tests/unit/heuristics/test_relay_pattern.py)" in line
         assert "[relay](../pcaps/relay.json) (relay_pattern)" in line

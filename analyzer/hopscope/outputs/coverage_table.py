@@ -73,9 +73,8 @@ def _noun(what: str, names: tuple[str, ...]) -> str:
 
 
 def _test(node: str) -> str:
-    """The test in a few words: its file's name, and the last part of its id."""
-    file, _, inside = node.partition("::")
-    return f"{file.rpartition('/')[2]}: {inside.rpartition('::')[2]}"
+    """The test without its directory."""
+    return node.rpartition("/")[2]
 
 
 def _linked(text: str, file: str, root: str | None) -> str:
