@@ -34,7 +34,7 @@ from sigma.types import (
     SpecialChars,
 )
 
-from hopscope.sigma import fields
+from hopscope.sigma import fields, regexes
 from hopscope.sigma.columns import HOST_EVENT
 from hopscope.sigma.expressions import And, Expression, Not, Or, Test
 from hopscope.sigma.refusing import Cause, Refused
@@ -165,17 +165,8 @@ def _regex(value: SigmaRegularExpression) -> str:
         raise Refused(Cause.PLACEHOLDERS, _placeholders(value.regexp))
     flags = "".join(sorted(_FLAGS[flag] for flag in value.flags))
     pattern = (f"(?{flags})" if flags else "") + str(value.regexp)
-    check_regex(pattern)
+    regexes.check(pattern)
     return pattern
-
-
-def check_regex(pattern: str) -> None:
-    """Raises Refused where RE2 doesn't know the pattern (look-around, references back) or finds it too large."""
-    try:
-        pc.match_substring_regex(pa.array([""]), pattern)
-    except (pa.ArrowInvalid, UnicodeError) as e:
-        why = str(e).splitlines()[0].removeprefix("Invalid regular expression: ")
-        raise Refused(Cause.REGEX, f"RE2 has no {pattern[:60]!r} ({why[:100]})") from e
 
 
 def _network(net: ipaddress.IPv4Network | ipaddress.IPv6Network) -> str:
@@ -205,7 +196,7 @@ def _string(column: str, sort: str, value: SigmaString) -> Expression:
         op = {(True, False): "ends", (False, True): "starts", (True, True): "contains"}[ends]
         return Test(column, op, text if cased else lower(text), cased)
     pattern = rf"\A(?s:{''.join(_piece(part, cased) for part in parts)})\z"
-    check_regex(pattern)
+    regexes.check(pattern)
     return Test(column, "like", pattern, cased)
 
 

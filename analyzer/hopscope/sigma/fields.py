@@ -44,8 +44,10 @@ def to_columns(rule: SigmaRule, kind: str) -> None:
 
     Raises Lacking where the records don't have all the fields.
     """
-    pipeline(kind).apply(rule)
-    lacking = sorted({field for field in _fields(rule) if not field.startswith(COLUMN)})
+    lacking = sorted({field for field in _fields(rule) if field.startswith(COLUMN)})
+    if not lacking:
+        pipeline(kind).apply(rule)
+        lacking = sorted({field for field in _fields(rule) if not field.startswith(COLUMN)})
     if lacking:
         raise Lacking(f"{NAMES[kind]} have no {', '.join(lacking)}", len(lacking))
 

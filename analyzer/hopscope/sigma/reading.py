@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,18 @@ from hopscope.sigma.compiling import compile_rule
 from hopscope.sigma.expressions import Expression
 from hopscope.sigma.fields import Lacking, serves
 from hopscope.sigma.refusing import Cause, Refused
+from hopscope.sigma.regexes import POLICY
 from hopscope.sigma.rules import LEVELS, Rule, Unsupported
 from hopscope.sigma.shipped import SUFFIXES
 
 KINDS = (HOST_EVENT, CONNECTION, DNS_QUERY)
 LARGEST = 1 << 20  # bytes: rules are a few thousand
+DEEPEST = 500  # levels
 MARKS = frozenset({"detection", "logsource", "correlation", "filter"})
 """A document that has one of these is meant as a rule; others lie beside rules and are passed over."""
+
+_OPENING = re.compile(rb"[\[{]")
+_INDENT = re.compile(rb"[ \-?:\x00]+")
 
 
 def below(path: Path, seen: set[Path]) -> list[Rule | Unsupported] | None:
@@ -56,6 +62,9 @@ def _files(directory: Path) -> Iterator[Path]:
 def of_text(text: bytes, place: str) -> Iterator[Rule | Unsupported]:
     """The rules of a file's text, each of its documents one."""
     try:
+        if _deep(text):
+            yield Unsupported(place, "", f"is nested more than {DEEPEST} levels deep, as no rule is")
+            return
         documents = list(yaml.load_all(text, SigmaYAMLLoader))
     except yaml.YAMLError as e:
         yield Unsupported(place, "", f"is no YAML{_where(e)}")
@@ -67,6 +76,18 @@ def of_text(text: bytes, place: str) -> Iterator[Rule | Unsupported]:
     collection = any("action" in document for document in meant)
     for document in meant:
         yield _rule(document, place, collection)
+
+
+def _deep(text: bytes) -> bool:
+    """It is nested too deeply: libyaml's documents are built by recursion in C, which has no bound of its own."""
+    if len(_OPENING.findall(text)) + max(map(len, _INDENT.findall(text)), default=0) <= DEEPEST:
+        return False  # a level takes a bracket, or a column of indentation, and there are not as many
+    depth = 0
+    for event in yaml.parse(text, SigmaYAMLLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            return True
+    return False
 
 
 def _where(error: yaml.YAMLError) -> str:
@@ -99,7 +120,7 @@ def _compiled(document: dict[Any, Any], title: str, place: str) -> Rule:
     expressions: dict[str, Expression] = {}
     refused: list[Refused] = []
     for kind in _kinds(document.get("logsource")):
-        rule = SigmaRule.from_dict(document)  # each time anew: pipelines change it
+        rule = SigmaRule.from_dict(document, policy=POLICY)  # each time anew: pipelines change it
         try:
             expressions[kind] = compile_rule(rule, kind)
         except Refused as e:

@@ -15,8 +15,8 @@ from hopscope.sigma.rules import Rule
 from support import sigma_cases
 from support.sigma_interpreter import fires
 
-RULES = 400
-RECORDS = 150
+RULES = 250
+RECORDS = 120
 
 
 @pytest.mark.parametrize("seed", [1, 2])
