@@ -14,10 +14,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hopscope.end_pairs import Known, both_ends, known_pairs, pair_numbers, renumbered
 from hopscope.heuristics.base import PROCESSES
 from hopscope.heuristics.evidence import lists_of
 from hopscope.heuristics.outbound_pairs import numbered
-from hopscope.heuristics.segments import Flags, Ints, combined, spans
+from hopscope.heuristics.segments import Flags, Ints, combined, spans, unique
 from hopscope.host_ends import oriented
 from hopscope.interning import Texts
 from hopscope.nearest import one_to_one
@@ -27,8 +28,6 @@ MOST = 4_000_000  # events, and connections, that are kept at a time, of some 12
 WITNESSES = 10  # uids named with a row
 
 _TRANSPORTS = pa.array(["tcp", "udp"])  # what has ports to join on
-_ADDRESS_SHIFT = 17  # an end is an address's number, one bit for the transport, and the port
-_PORT = (1 << _ADDRESS_SHIFT) - 1
 _LATEST = 1 << 61  # µs; forged times are cut to this, so that differences hold
 _PLACE = ("host", "process", "pid", "user", "client", "server", "port", "proto", "name", "initiated")
 _TEXTS = ("host", "process", "user", "proto", "name", "client", "server")
@@ -36,7 +35,6 @@ _ADDRESSES = ("client", "server")
 _SYSMONS = ("process", "user", "name", "client", "client_p", "server", "port")  # where Security tells of the same
 
 Columns = dict[str, Ints]  # of equal length; -1 is null
-Known = tuple[Ints, Ints]  # ends that events name, in order, and the pairs of them, in order
 
 
 @dataclass(frozen=True)
@@ -91,12 +89,12 @@ class Attribution:
         if not self._events:
             return PROCESSES.empty_table()
         events, texts = self._in_order()
-        low, high = _ends_of(events)
-        known = _known(low, high)
-        pair = _pairs(low, high, known)
+        low, high = _ends(events)
+        known = known_pairs(low, high)
+        pair = pair_numbers(low, high, known)
         alone = _merged(events, pair, self._tolerance_us)
         seen, sensors = self._seen()
-        mine = _pairs(seen.columns["low"], seen.columns["high"], known)
+        mine = pair_numbers(seen.columns["low"], seen.columns["high"], known)
         at, connection = _joined(events, pair, alone, seen, mine, self._tolerance_us)
         return _told(events, texts, at, connection, seen, sensors)
 
@@ -122,15 +120,13 @@ class Attribution:
     def _add_connections(self, batch: pa.RecordBatch) -> None:
         first = pc.fill_null(pc.equal(batch["seg"], 0), False)
         rows = batch.select(["ts", "sensor", "uid", "orig_h", "orig_p", "resp_h", "resp_p", "proto"]).filter(first)
-        transport = _transport(rows["proto"])
         orig, resp = (
-            _ends(self._addresses.look_up(rows[f"{side}_h"]), _whole(rows[f"{side}_p"]), transport)
-            for side in ("orig", "resp")
+            (self._addresses.look_up(rows[f"{side}_h"]), _whole(rows[f"{side}_p"])) for side in ("orig", "resp")
         )
-        low, high = np.minimum(orig, resp), np.maximum(orig, resp)
+        low, high = both_ends(orig, resp, _transport(rows["proto"]))
         if self._known is None:
-            self._known = _known(*_ends_of(_joint(self._events)))
-        seen = np.flatnonzero(_pairs(low, high, self._known) >= 0)
+            self._known = known_pairs(*_ends(_joint(self._events)))
+        seen = np.flatnonzero(pair_numbers(low, high, self._known) >= 0)
         room = max(MOST - sum(len(c.uids) for c in self._connections), 0)
         self.unjoined += max(len(seen) - room, 0)
         seen = seen[:room]
@@ -162,16 +158,14 @@ class Attribution:
             ), sensors
         columns = _joint([c.columns for c in self._connections])
         columns["sensor"] = rank[columns["sensor"]]
-        by_rank = self._addresses.ranks()[1]
-        ends = [
-            by_rank[columns[end] >> _ADDRESS_SHIFT] << _ADDRESS_SHIFT | columns[end] & _PORT for end in ("low", "high")
-        ]
-        columns |= {"low": np.minimum(*ends), "high": np.maximum(*ends)}
+        columns["low"], columns["high"] = renumbered(columns["low"], columns["high"], self._addresses.ranks()[1])
         uids = pa.concat_arrays([c.uids for c in self._connections])
         uid = numbered(pa.chunked_array([uids]))[1]
         order = np.lexsort((columns["high"], columns["low"], columns["sensor"], uid, columns["ts_us"]))
-        which = combined([columns["sensor"] + 1, uid])[order]
-        first = np.sort(np.unique(which, return_index=True)[1])  # an input may be given twice
+        which = combined([columns["sensor"] + 1, uid])
+        first = np.full(int(which.max()) + 1, len(order))
+        np.minimum.at(first, which[order], np.arange(len(order)))  # an input may be given twice
+        first = np.sort(first)
         return _Connections(columns, uids).take(order[first]), sensors
 
 
@@ -204,7 +198,7 @@ def _joined(
     begin, end = np.searchsorted(pair_of, mine), np.searchsorted(pair_of, mine, "right")
     of, told = np.repeat(np.arange(len(mine)), end - begin), spans(begin, end - begin)
     found = [np.zeros((2, 0), np.int64)]
-    for sensor in np.unique(seen.columns["sensor"]):  # few: each saw its own
+    for sensor in unique(seen.columns["sensor"]):  # few: each saw its own
         its = seen.columns["sensor"][of] == sensor
         left, right = one_to_one(side, events["ts_us"][at], told[its], seen.columns["ts_us"][of[its]], most_us)
         found.append(np.stack([at[left], of[its][right]]))
@@ -219,8 +213,8 @@ def _told(
     place = combined([_dense(events[name]) for name in _PLACE])
     size, width = int(place.max()) + 1, len(sensors) + 1  # sensors without a name have the last number
     saw = place[at] * width + seen.columns["sensor"][connection] % width
-    keys = np.unique(saw)
-    lone = np.setdiff1d(np.arange(size), keys // width)
+    keys = unique(saw)
+    lone = np.flatnonzero(np.bincount(keys // width, minlength=size) == 0)
     keys = np.sort(np.concatenate([keys, lone * width + width - 1]))
     of, row = keys // width, np.searchsorted(keys, saw)
 
@@ -260,39 +254,10 @@ def _first(uids: pa.Array, connection: Ints, row: Ints, rows: int) -> pa.Array:
     return lists_of(uids.take(pa.array(ordered[spans(np.cumsum(sizes) - sizes, few)])), few)
 
 
-def _ends(address: Ints, port: Ints, transport: Ints) -> Ints:
-    """A number for each end; -1 for what is none to join on."""
-    valid = (address >= 0) & (port >= 0) & (port < 1 << 16) & (transport >= 0)
-    return np.where(valid, address << _ADDRESS_SHIFT | transport << 16 | port, -1)
-
-
-def _ends_of(events: Columns) -> tuple[Ints, Ints]:
+def _ends(events: Columns) -> tuple[Ints, Ints]:
     """Both ends of each event, the lesser first."""
-    client = _ends(events["client"], events["client_p"], events["transport"])
-    server = _ends(events["server"], events["port"], events["transport"])
-    return np.minimum(client, server), np.maximum(client, server)
-
-
-def _known(low: Ints, high: Ints) -> Known:
-    """The ends and the pairs of them, of those rows that have both."""
-    both = low >= 0
-    ends = np.unique(np.concatenate([low[both], high[both]]))
-    return ends, np.unique(np.searchsorted(ends, low[both]) * len(ends) + np.searchsorted(ends, high[both]))
-
-
-def _pairs(low: Ints, high: Ints, known: Known) -> Ints:
-    """The number of each row's pair of ends; -1 for one that isn't known."""
-    ends, pairs = known
-    one, other = _place(ends, low), _place(ends, high)
-    return np.where((one >= 0) & (other >= 0), _place(pairs, one * len(ends) + other), -1)
-
-
-def _place(ordered: Ints, values: Ints) -> Ints:
-    """The place of each value among ordered ones; -1 where it isn't there."""
-    if not len(ordered):
-        return np.full(len(values), -1)
-    at = np.minimum(np.searchsorted(ordered, values), len(ordered) - 1)
-    return np.where(ordered[at] == values, at, -1)
+    client, server = (events["client"], events["client_p"]), (events["server"], events["port"])
+    return both_ends(client, server, events["transport"])
 
 
 def _transport(proto: pa.Array) -> Ints:
