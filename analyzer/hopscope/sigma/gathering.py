@@ -76,7 +76,8 @@ class Gathering:
             total = pc.add(counted["records"], pc.fill_null(added, 0))
             counted = counted.set_column(counted.column_names.index("records"), "records", total)
         lists = _lists(self._uids)
-        counted = counted.append_column("uids", _looked_up(counted["key"], lists["key"], lists["uids"]))
+        uids = pc.coalesce(_looked_up(counted["key"], lists["key"], lists["uids"]), pa.scalar([], lists["uids"].type))
+        counted = counted.append_column("uids", uids)
         return counted.drop_columns(["key"])
 
     def _gather(self) -> None:

@@ -15,19 +15,19 @@ from hopscope.records import Batch
 from hopscope.sigma import columns
 from hopscope.sigma.columns import CONNECTION, DNS_QUERY, HOST_EVENT
 from hopscope.sigma.evaluating import Program
-from hopscope.sigma.gathering import FIRED, PLACE, Gathering
+from hopscope.sigma.gathering import FIRED, MOST, PLACE, Gathering
 from hopscope.sigma.rules import LEVELS, Rules
 
 
 class Matcher:
     """Applies rules to batches, and gathers what they fired on by rule and place.
 
-    Of each rule at most `gathering.MOST` groups are kept; `untold` counts those beyond.
+    Of each rule at most `most` groups are kept; `untold` counts those beyond.
     """
 
-    def __init__(self, rules: Rules):
+    def __init__(self, rules: Rules, most: int = MOST):
         self._rules = rules.rules
-        self._gathering = Gathering()
+        self._gathering = Gathering(most)
         self._programs: list[tuple[Program, list[int]]] = []
         for kind in _PLACES:
             numbers = [n for n, rule in enumerate(self._rules) if kind in rule.expressions]
