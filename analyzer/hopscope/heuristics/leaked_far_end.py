@@ -28,13 +28,14 @@ class Settings:
     leaked_db: float = setting(45.0, "decibans", "the relay named its far end in clear")
     tool_db: float = setting(25.0, "decibans", "a fixed trait of a relay tool, which names no far end")
     service_db: float = setting(12.0, "decibans", "a fixed trait of a tunnel service's client, administrators' too")
+    opening_db: float = setting(20.0, "decibans", "a first message of a relay tool's length and count of set bits")
     told: int = setting(5, "far ends", "far ends named with a finding at most")
 
 
 FACTS = (
     Fact("far_ends", "", "host:port of the far ends that were named, in order; null when none was"),
     Fact("tool", "", "the relay tool whose trait was seen; null when the far end was named"),
-    Fact("trait", "", "the record's field and value that tell the tool"),
+    Fact("trait", "", "the record's field and value that tell the tool, or what it opens with"),
     Fact("told", "connections", "connections in which it was seen first"),
 )
 
@@ -49,6 +50,23 @@ class Trait:
     values: tuple[str, ...]
     source: str
     date: str
+
+
+@dataclass(frozen=True)
+class Opening:
+    """One `opening` of `data/relay_tools.toml`: what a tool's client says first, in a protocol of its own."""
+
+    tool: str
+    length: int  # bytes
+    bits: int  # of them set
+    printable: int  # bytes of them that are
+    source: str
+    date: str
+
+    @property
+    def trait(self) -> str:
+        """The opening in words."""
+        return f"opens with {self.length} bytes, {self.bits} bits of them set"
 
 
 @dataclass(frozen=True)
@@ -83,6 +101,7 @@ class LeakedFarEnd:
         sets = window.sets
         leaks = sets.filter(sets.kind == "leaked_far_end", sets.value.notnull())
         traits = _traits(sets)
+        traits = traits.union(_openings(window.samples).anti_join(traits, "pair"))
         far = leaks.group_by("pair").agg(far_ends=leaks.value.collect(), leaked_in=leaks.connections.sum())
         # a pair that shows several traits is told by one of them
         tool = traits.group_by("pair").agg(trait=traits.trait.min(), seen_in=traits.connections.max())
@@ -91,21 +110,20 @@ class LeakedFarEnd:
         table = beside(beside(rows_of(outbound(window), found), far), tool)
         named = ~np.isnan(numbers(table, "leaked_in"))
         # rows are few: relays that gave themselves away
-        known = {_key(t.field, v): t for t in relay_tools() for v in t.values}
-        seen = [known.get(k) for k in table["trait"].to_pylist()]
-        weights = [settings.service_db if t and t.use == "service" else settings.tool_db for t in seen]
+        weigh = {"relay": settings.tool_db, "service": settings.service_db}
+        known = {_key(t.field, v): (t.tool, weigh[t.use]) for t in relay_tools() for v in t.values}
+        known |= {o.trait: (o.tool, settings.opening_db) for o in openings()}
+        seen = [known.get(k, (None, 0.0)) for k in table["trait"].to_pylist()]
         values = {
             "far_ends": pa.array(
                 [sorted(set(f))[: settings.told] if f else None for f in table["far_ends"].to_pylist()],
                 pa.list_(pa.string()),
             ),
-            "tool": pa.array(
-                [None if n or t is None else t.tool for n, t in zip(named, seen, strict=True)], pa.string()
-            ),
+            "tool": pa.array([None if n else tool for n, (tool, _) in zip(named, seen, strict=True)], pa.string()),
             "trait": table["trait"],
             "told": pa.array(np.where(named, numbers(table, "leaked_in"), numbers(table, "seen_in")).astype(np.int64)),
         }
-        decibans = np.where(named, settings.leaked_db, np.array(weights, np.float64))
+        decibans = np.where(named, settings.leaked_db, np.array([db for _, db in seen], np.float64))
         both = leaks.select("pair", "uid").union(traits.select("pair", "uid"))
         return evidence(table, decibans, "a relay's own words or traits were seen", FACTS, values, both)
 
@@ -113,17 +131,32 @@ class LeakedFarEnd:
         """Which far ends, or which tool."""
         if facts["far_ends"]:
             return f"the relay named its far end in clear: {', '.join(facts['far_ends'])}"
+        if facts["trait"] in {o.trait for o in openings()}:
+            return f"the client {facts['trait']}, as that of the relay tool {facts['tool']} does"
         return f"what answers shows a fixed trait of the relay tool {facts['tool']} ({facts['trait']})"
 
 
 @functools.cache
 def relay_tools() -> tuple[Trait, ...]:
     """All traits. Raises KeyError when one lacks a field: the file is part of the program, a test reads it."""
-    text = resources.files("hopscope.heuristics").joinpath("data/relay_tools.toml").read_text(encoding="utf-8")
     return tuple(
         Trait(e["tool"], e["use"], e["field"], tuple(e["values"]), e["source"], e["date"].isoformat())
-        for e in tomllib.loads(text)["trait"]
+        for e in _data()["trait"]
     )
+
+
+@functools.cache
+def openings() -> tuple[Opening, ...]:
+    """All openings; as `relay_tools`."""
+    return tuple(
+        Opening(e["tool"], e["length"], e["bits"], e["printable"], e["source"], e["date"].isoformat())
+        for e in _data()["opening"]
+    )
+
+
+def _data() -> dict[str, Any]:
+    text = resources.files("hopscope.heuristics").joinpath("data/relay_tools.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)
 
 
 def _traits(sets: ir.Table) -> ir.Table:
@@ -133,7 +166,18 @@ def _traits(sets: ir.Table) -> ir.Table:
         fields.setdefault(trait.field, []).extend(v.lower() for v in trait.values)
     tells = [(sets.kind == kind) & sets.value.lower().isin(values) for kind, values in sorted(fields.items())]
     found = sets.filter(ibis.or_(*tells))
-    return found.mutate(trait=found.kind + " " + found.value.lower())
+    return found.select("pair", "uid", "connections", trait=found.kind + " " + found.value.lower())
+
+
+def _openings(samples: ir.Table) -> ir.Table:
+    """One row per connection that opens as a tool does, with the columns of `_traits`."""
+    s = samples.filter(
+        samples.proto == "tcp", samples.seg == 0, samples.service.isnull(), samples.first_speaker == "orig"
+    )
+    bits, printable = ((s.first_len * share).round() for share in (s.first_bits, s.first_printable))
+    cases = [((s.first_len == o.length) & (bits == o.bits) & (printable == o.printable), o.trait) for o in openings()]
+    told = s.select("pair", "uid", connections=ibis.literal(1, "int64"), trait=ibis.cases(*cases))
+    return told.filter(told.trait.notnull())
 
 
 def _key(field: str, value: str) -> str:

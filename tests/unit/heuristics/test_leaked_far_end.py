@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hopscope import fusion
-from hopscope.heuristics.leaked_far_end import HEURISTIC, USES, relay_tools
+from hopscope.heuristics.leaked_far_end import HEURISTIC, USES, openings, relay_tools
 from hopscope.summaries.prepare import SET_KINDS
 from support.windows import make_window
 
@@ -70,6 +70,53 @@ def test_ordinary_values(ordinary: dict[str, Any]) -> None:
     assert weigh(ordinary) == []
 
 
+def opened(first: bytes, sets: tuple[dict[str, Any], ...] = (), **more: Any) -> list[dict[str, Any]]:
+    bits, printable = (sum(n(b) for b in first) / len(first) for n in (int.bit_count, lambda b: 32 <= b < 127))
+    sample = {"first_speaker": "orig", "first_len": len(first), "first_bits": bits, "first_printable": printable}
+    sample |= {"service": None, "uid": "C9", **more}
+    window = make_window(pairs=[{}], samples=[sample], sets=sets)
+    rows: list[dict[str, Any]] = HEURISTIC.weigh(window, DEFAULTS).to_pylist()
+    return rows
+
+
+OPENINGS = {
+    "0101 0000 0000": "EarthWorm",
+    "0104 0000 0000": "EarthWorm",
+    "0001 0001 0000 0001 0000 0000": "frp",
+    "0001 0001 0000 0001 005c 0000": "frp",
+}
+
+
+@pytest.mark.parametrize(("first", "tool"), OPENINGS.items())
+def test_a_tool_s_opening_in_a_protocol_of_its_own(first: str, tool: str) -> None:
+    (row,) = opened(bytes.fromhex(first))
+    assert (row["decibans"], row["tool"], row["told"], row["uids"]) == (DEFAULTS.opening_db, tool, 1, ["C9"])
+    assert row["decibans"] < DEFAULTS.tool_db
+    sentence = HEURISTIC.sentence(row)
+    assert sentence.startswith(f"the client opens with {len(bytes.fromhex(first))} bytes")
+    assert sentence.endswith(f"as that of the relay tool {tool} does")
+
+
+@pytest.mark.parametrize(
+    "first",
+    ["0100 0000 0000", "0103 0000 0000", "0101 0000 00", "0101 0000 0000 00", "4100 0000 0000", "0001 0001 0000 0001"],
+)
+def test_other_openings(first: str) -> None:
+    assert opened(bytes.fromhex(first)) == []
+
+
+@pytest.mark.parametrize(
+    "otherwise", [{"service": "ssl"}, {"first_speaker": "resp"}, {"seg": 1}, {"proto": "udp"}, {"first_len": None}]
+)
+def test_an_opening_counts_where_the_client_speaks_first_in_no_known_protocol(otherwise: dict[str, Any]) -> None:
+    assert opened(bytes.fromhex("0101 0000 0000"), **otherwise) == []
+
+
+def test_a_trait_counts_before_an_opening() -> None:
+    (row,) = opened(bytes.fromhex("0101 0000 0000"), ({"kind": "ssh_server", "value": "SSH-2.0-sish"},))
+    assert (row["decibans"], row["tool"]) == (DEFAULTS.tool_db, "sish")
+
+
 def test_only_hosts_outside_that_answered() -> None:
     assert weigh(leak(), server_local=True) == []
     assert weigh(leak(), client_local=False) == []
@@ -83,3 +130,7 @@ def test_every_trait_is_dated_sourced_and_in_a_field_that_sets_hold() -> None:
         assert trait.source.startswith("https://")
         assert date.fromisoformat(trait.date)
         assert trait.values
+    for opening in openings():
+        assert opening.length >= 6
+        assert opening.source.startswith("https://")
+        assert date.fromisoformat(opening.date)
