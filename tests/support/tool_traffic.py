@@ -9,12 +9,11 @@ import random
 import socket
 import struct
 
-from support.messages import dns, resource, sized, tls13
-from support.traffic import CLIENT, Capture, Tcp
+from support.messages import client_hello, dns, record, resource, sized, tls13
+from support.traffic import CLIENT, SERVER, Capture, Tcp
 
 RTT = 0.02  # seconds to the hop and back
 BEHIND = 0.07  # seconds from the hop to the far end and back
-HELLO, HELLO_BACK = tls13()
 
 
 def sealed(size: int) -> bytes:
@@ -22,11 +21,11 @@ def sealed(size: int) -> bytes:
     return b"\x17\x03\x03" + sized(2, bytes(size))
 
 
-def tls(tcp: Tcp, at: float, behind: float = 0.0, dial: float = 0.0) -> float:
+def tls(tcp: Tcp, at: float, behind: float = 0.0, dial: float = 0.0, sni: str | None = None) -> float:
     """A TLS session's beginning; `behind` is what each answer takes beyond the hop, `dial` the first one more."""
-    tcp.say(at, HELLO)
+    tcp.say(at, record(client_hello(sni), version=0x0301))
     at += RTT + behind + dial
-    tcp.say(at, HELLO_BACK, back=True)
+    tcp.say(at, tls13()[1], back=True)
     tcp.say(at + 0.001, sealed(53))  # Finished
     tcp.say(at + 0.001 + RTT + behind, sealed(250), back=True)
     return at + 0.002 + RTT + behind
@@ -58,7 +57,7 @@ def granted(*exchange: tuple[bytes, bytes], port: int = 1080, calls: int = 3) ->
     return capture
 
 
-def socks5(target: str = "198.51.100.66", port: int = 443) -> tuple[tuple[bytes, bytes], ...]:
+def socks5(target: str, port: int = 443) -> tuple[tuple[bytes, bytes], ...]:
     """A SOCKS5 request and its grant."""
     request = b"\5\1\0\1" + socket.inet_aton(target) + struct.pack(">H", port)
     return (b"\5\1\0", b"\5\0"), (request, b"\5\0\0\1" + bytes(6))
@@ -155,5 +154,17 @@ def named(name: str, address: str, port: int = 443) -> Capture:
     answer = dns(name, answers=(resource(1, socket.inet_aton(address)),), flags=0x8180)
     capture.udp(0.01, answer, back=True, ports=(50000, 53), ends=resolver)
     tcp = Tcp(capture, ports=(40000, port), ends=(CLIENT, address))
-    tcp.close(tls(tcp, tcp.open(0.02, RTT) + 0.001) + 5.0)
+    tcp.close(tls(tcp, tcp.open(0.02, RTT) + 0.001, sni=name) + 5.0)
     return capture
+
+
+def moved(capture: Capture, client: str, server: str) -> Capture:
+    """The same conversations between other ends; datagrams to a resolver keep theirs."""
+    ours, theirs = (socket.inet_aton(address) for address in (CLIENT, SERVER))
+    new = {ours: socket.inet_aton(client), theirs: socket.inet_aton(server)}
+    frames = []
+    for frame in capture.frames:  # IPv4 without a link layer
+        ends = [frame.data[at : at + 4] for at in (12, 16)]
+        data = frame.data[:12] + b"".join(new.get(end, end) for end in ends) + frame.data[20:]
+        frames.append(frame._replace(data=data))
+    return Capture(frames)
