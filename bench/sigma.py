@@ -70,9 +70,7 @@ def _made() -> Iterator[Rule]:
             "names": {"DestinationHostname|endswith": [f".evil{n}.example", f".bad{n}.example"]},
             "port": {"DestinationPort": [n + 8000, n + 9000]},
             "filter": {"DestinationIp|cidr": ["10.0.0.0/8", "192.168.0.0/16", "127.0.0.0/8", "fc00::/7"]},
-            "condition": ["selection and not filter", "(selection or names) and not filter", "1 of sel* and port"][
-                n % 3
-            ],
+            "condition": conditions[n % 3],
         }
         source = {"product": "windows", "category": "network_connection"}
         document = {"title": f"Made {n}", "logsource": source, "detection": detection}
