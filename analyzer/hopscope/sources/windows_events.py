@@ -96,7 +96,7 @@ def _form(source: Source) -> Form | None:
         return "evtx"
     text = head.lstrip()
     if text.startswith(b"<"):
-        return "xml" if _XML.match(text) else None
+        return "xml" if _XML.match(text) and b"<EventID" in text else None
     if not text.startswith((b"{", b"[")):
         return None
     from hopscope.sources import windows_json

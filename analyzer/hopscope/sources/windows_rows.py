@@ -65,8 +65,10 @@ def attribute(name: str) -> str:
     return "f_" + re.sub(r"\W", "_", name)
 
 
-DATA_NAMES = tuple(n for names in windows_fields.NAMES.values() for n in names if not n.startswith("ecs."))
-ECS_NAMES = tuple(n for names in windows_fields.NAMES.values() for n in names if n.startswith("ecs."))
+_NAMES = tuple(n for names in windows_fields.NAMES.values() for n in names)
+ECS_NAMES = tuple(n for n in _NAMES if n.startswith("ecs."))
+FLAT_NAMES = tuple(n for n in _NAMES if n not in ECS_NAMES and (n.islower() or "_" in n))  # Splunk's, of flat rows
+DATA_NAMES = tuple(n for n in _NAMES if n not in ECS_NAMES and n not in FLAT_NAMES)  # Windows' own
 
 Data = _shape("Data", DATA_NAMES)
 _Attributes = _shape("Attributes", ("Name", "SystemTime"))
@@ -103,7 +105,7 @@ _FLAT = {
 _HEAD_NAMES = (*(n for names in _FLAT.values() for n in names), "Message", "Properties")
 Row = _shape(
     "Row",
-    (*DATA_NAMES, *_HEAD_NAMES),
+    (*DATA_NAMES, *FLAT_NAMES, *_HEAD_NAMES),
     {
         "Event": _Event, "System": _System, "EventData": Data, "winlog": _Winlog, "event_data": Data, "event": _Code,
         "source": _End, "destination": _End, "process": _Process, "user": _User, "network": _Network, "dns": _Dns,
@@ -113,11 +115,11 @@ Row = _shape(
 Wrapped = _shape("Wrapped", (), {"_source": Row, "result": Row}, bases=(Row,))
 """What is decoded: a row, or what Elasticsearch and Splunk wrap around it."""
 
-_BARE = attrgetter(
-    *map(attribute, ("SourceIp", "SourceAddress", "QueryName", "Source_Address", "src_ip", "DestinationIp"))
-)
-_NOTHING = (None,) * 6  # of these a flat event has one
+_ENDS = attrgetter(*map(attribute, ("SourceIp", "SourceAddress", "QueryName")))
+_FLAT_ENDS = attrgetter(*map(attribute, ("Source_Address", "src_ip")))
+_NO_ENDS, _NO_FLAT_ENDS = (None,) * 3, (None,) * 2  # an event has one of them
 _ALL = attrgetter(*map(attribute, DATA_NAMES))
+_FLAT_ALL = attrgetter(*map(attribute, FLAT_NAMES))
 _EMPTY = Data()
 _HEADS = ("provider", "event_id", "record", "host", "time")
 
@@ -152,10 +154,14 @@ class Gathered:
         if self._heads:
             heads = dict(zip(_HEADS, zip(*self._heads, strict=True), strict=True))
             columns = dict(zip(DATA_NAMES, zip(*map(_ALL, self._data), strict=True), strict=True))
-            columns = {name: column for name, column in columns.items() if column.count(None) < len(column)}
+            if any(type(data) is not Data for data in self._data):
+                nowhere = (None,) * len(FLAT_NAMES)
+                flat = (_FLAT_ALL(data) if type(data) is not Data else nowhere for data in self._data)
+                columns |= zip(FLAT_NAMES, zip(*flat, strict=True), strict=True)
             if self._has_ecs:
                 nothing = (None,) * len(ECS_NAMES)
                 columns |= zip(ECS_NAMES, zip(*(row or nothing for row in self._ecs), strict=True), strict=True)
+            columns = {name: column for name, column in columns.items() if column.count(None) < len(column)}
             events, timeless, odd = windows_fields.batch(heads, columns)
             self._settled.append(events)
             self.timeless, self.odd = self.timeless + timeless, self.odd + odd
@@ -196,7 +202,9 @@ class Gathered:
         wanted = self._wanted(event_id, provider, channel)
         if wanted is None:
             return
-        if data is row and _BARE(row) == _NOTHING:  # its ProcessId is then that of the log's writer
+        if (
+            data is row and _ENDS(row) == _NO_ENDS and _FLAT_ENDS(row) == _NO_FLAT_ENDS
+        ):  # its ProcessId is then that of the log's writer
             data = _told(wanted[1], row)
         if type(data) is not Data and data is not row:
             data = _EMPTY
@@ -206,7 +214,7 @@ class Gathered:
             self.others += 1  # 3 and 22 are numbers of many providers' events
             return
         self.add(*wanted, record, host, time, data)
-        if ecs is not None and _BARE(data) == _NOTHING:
+        if ecs is not None and _ENDS(data) == _NO_ENDS:
             self._ecs[-1], self._has_ecs = _ecs(ecs), True
 
     def _native(self, system: Any, data: Any) -> None:
@@ -219,7 +227,9 @@ class Gathered:
         if wanted is not None:
             time = _value(system.f_TimeCreated, "time") or _value(system.f_TimeCreated_attributes, "time")
             record, host = _value(system.f_EventRecordID), _value(system.f_Computer)
-            self.add(*wanted, record, host, time, data if type(data) is Data else _EMPTY)
+            self._heads.append((*wanted, record, host, time))
+            self._data.append(data if type(data) is Data else _EMPTY)
+            self._ecs.append(None)
 
     def _wanted(self, event_id: Any, provider: Any, channel: Any) -> tuple[str, int] | None:
         """Provider and id of an event that is used; None, counted, for others."""
@@ -245,10 +255,10 @@ def provider_of(name: str | None, channel: str | None) -> str | None:
 
 def data_of(values: Mapping[str, Any]) -> Any:
     """`Data` of fields by name; names that aren't used are left out."""
-    return Data(**{attribute(name): values[name] for name in values.keys() & _DATA_NAMES})
+    return Data(**{_ATTRIBUTES[name]: value for name, value in values.items() if name in _ATTRIBUTES})
 
 
-_DATA_NAMES = frozenset(DATA_NAMES)
+_ATTRIBUTES = {name: attribute(name) for name in DATA_NAMES}
 _ECS_PATHS = [tuple(map(attribute, name.split(".")[1:])) for name in ECS_NAMES]
 _ECS_USER = ECS_NAMES.index("ecs.user.name")
 _FLAT_FIELDS = [tuple(map(attribute, names)) for names in _FLAT.values()]

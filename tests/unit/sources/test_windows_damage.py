@@ -108,6 +108,11 @@ def test_entities_of_xml_do_nothing(kind: str, where: str, tmp_path: Path) -> No
     assert count.refused == 1
 
 
+def test_text_of_xml_in_another_encoding_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "e").write_bytes("".join(map(xml, [sysmon_3(SourcePort=1, User="Zoë"), *events(1)])).encode("latin-1"))
+    assert ports(tmp_path / "e", InputCount()) == [1, 1]
+
+
 @pytest.mark.parametrize("bad", ["<Event><System></Events></Event>", "<Event>\x01<EventID>3</EventID></Event>"])
 def test_an_event_of_xml_that_is_broken_costs_itself(bad: str, tmp_path: Path) -> None:
     first, last = map(xml, events(2))
@@ -223,7 +228,8 @@ def test_no_shape_of_json_crashes_it(tmp_path: Path, rows: list[dict[str, object
 @pytest.mark.parametrize(
     "text",
     [
-        "", "{}", "[]", "<html></html>", "<Eventful/>", '{"ts":1.0,"uid":"C1","id.orig_h":"10.0.0.1"}\n',
+        "", "{}", "[]", "<html></html>", "<Eventful/>", "<Events><Event><When/></Event></Events>",
+        '{"ts":1.0,"uid":"C1","id.orig_h":"10.0.0.1"}\n',
         '{"timestamp":"2024-05-01T00:00:00","event_type":"flow","src_ip":"10.0.0.1"}\n', "time,EventID\n1,3\n", "Elf",
         '{"EventData": 1}', "[1, 2]",
     ],

@@ -86,7 +86,7 @@ def test_the_ends_stay_as_the_event_has_them_when_a_connection_was_accepted(tmp_
 def test_names_old_and_new(name: str, tmp_path: Path) -> None:
     event = security_5156()
     data = {name if n == "DestAddress" else n: v for n, v in event.data.items()}
-    assert one(Event(event.provider, 5156, data), tmp_path)["dst_h"] == "127.0.0.2"
+    assert one(forms.splunk(Event(event.provider, 5156, data)), tmp_path)["dst_h"] == "127.0.0.2"
 
 
 @pytest.mark.parametrize(("written", "pid"), [("820", 820), ("0x334", 820), (820, 820), ("-", None), ("many", None)])
