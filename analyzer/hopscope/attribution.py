@@ -1,8 +1,9 @@
 """Which process is behind a connection: hosts' events joined with what the sensor saw.
 
 An event and a connection are one when transport, both addresses and both ports agree, whichever way round, and
-their times lie within a tolerance, since clocks of hosts and sensors differ. Events are known before connections,
-of which only those are kept whose ends an event names.
+their times lie within a tolerance, since clocks of hosts and sensors differ. Where addresses are translated between
+host and sensor nothing is joined. Events are known before connections, of which only those are kept whose ends an event
+names.
 """
 
 from __future__ import annotations
