@@ -11,15 +11,17 @@ ENDS = ("client", "client_p", "client_name", "server", "port", "server_name")
 def oriented(events: pa.RecordBatch) -> pa.RecordBatch:
     """The columns ENDS of host events (`records.HOST_EVENT`), a row each; null where the event tells no such end.
 
-    Source is the client, save of what the process accepted (`initiated` false): Security's 5156 and 5157 name their
-    own host as source then, and Sysmon did so until 2019, while later versions name who opened the connection. Those
-    are told apart by their ports, of which the server's is the lesser. MEASURED on public samples: 39 of 39 accepted
-    connections in Security name the host itself; of 87 in Sysmon the ports tell 81, 4 have equal ports, and 2 are told
-    wrongly, of a program that listened on a higher port than its client's.
+    Source is the client where the process opened the connection. What it accepted (`initiated` false) is told either
+    way: Security's 5156 names the host's own end as source, on some systems the other's; Sysmon did the one until
+    2019 and does the other since. Then the end with the lesser port is the server; where ports are equal or lacking,
+    the source is in Security, the destination in Sysmon. MEASURED on public samples: so are 39 of 39 in Security, and
+    of 87 in Sysmon all but 2, of a program that listened on a higher port than its client's.
     """
-    lesser = pc.less(events["src_p"], events["dst_p"])
-    turns = pc.or_(pc.equal(events["provider"], "security"), lesser)
-    turned = pc.fill_null(pc.and_kleene(pc.invert(events["initiated"]), turns), False)
+    lesser, greater = (
+        pc.fill_null(compare(events["src_p"], events["dst_p"]), False) for compare in (pc.less, pc.greater)
+    )
+    own = pc.and_(pc.equal(events["provider"], "security"), pc.invert(greater))
+    turned = pc.fill_null(pc.and_(pc.invert(events["initiated"]), pc.or_(lesser, own)), False)
     ends = [
         pc.if_else(turned, events[f"{there}_{what}"], events[f"{here}_{what}"])
         for here, there in (("src", "dst"), ("dst", "src"))
