@@ -54,7 +54,7 @@ def findings(draw: st.DrawFn) -> Finding:
     port = draw(st.one_of(st.none(), st.integers(0, 65_535), st.integers()))
     proto = draw(st.one_of(st.none(), st.sampled_from(["tcp", "udp", "icmp", "sctp", "tcp ; drop"])))
     value = (
-        draw(st.sampled_from(["2001:db8::/64", "2001:db8:0:1::/64", "2001:db8::/32", hop]))
+        draw(st.sampled_from(["2001:db8::/64", "2001:db8:0:1::/64", "2001:db8::/32", "2001:db8::%x}\n/64", hop]))
         if kind == "network"
         else hop
     )

@@ -143,7 +143,7 @@ class _Making:
         if f.entity.kind == "name":
             self._take_name(f, until)
             return
-        net = f.entity.value if f.entity.kind == "network" else None
+        net = ipaddress.IPv6Network(f.entity.value) if f.entity.kind == "network" else None
         self._take_place(f, _service(f), net, until)
 
     def _take_name(self, f: Finding, until: datetime) -> None:
@@ -175,20 +175,19 @@ class _Making:
             also = "" if self._rules.names else "; zeek-intel lists the name"
             self._leave(f, words.listed(list(shared), 3), share + also)
 
-    def _take_place(self, f: Finding, at: Service, net: str | None, until: datetime) -> None:
+    def _take_place(self, f: Finding, at: Service, net: ipaddress.IPv6Network | None, until: datetime) -> None:
         whole = None if self._rules.ports or at.port is None else f"{at.port}/{at.proto}"
         if whole is not None:
             at = Service(at.address)
-        what = net or str(at)
-        within = [at.address] if net is None else self._known.inside(net)
-        place = _place(at) if net is None else Place(ipaddress.ip_network(net))
+        within = [at.address] if net is None else self._known.inside(str(net))
+        place = _place(at) if net is None else Place(net)
         why = self._guarded(f, place, self._known.led(within)) or self._shared(within)
         if why is None and at.port is not None and at.proto not in TRANSPORTS:
             why = f"{at.proto} has no ports to list; --addresses lists the whole address"
         if why is not None:
-            self._leave(f, what, why)
+            self._leave(f, str(net or at), why)
         elif net is not None:
-            self._add(f, "network", net, None, None, until)
+            self._add(f, "network", str(net), None, None, until)
         else:
             self._add(f, "address" if at.port is None else "service", at.address, at.port, at.proto, until, whole)
 
@@ -222,6 +221,8 @@ class _Making:
             parse_address(f.hop)
             if f.entity.kind == "network":
                 net = ipaddress.IPv6Network(f.entity.value)
+                if net.network_address.scope_id is not None:
+                    return "its network names an interface"
                 if net.prefixlen < 64:
                     return f"{net} is wider than a /64"
         except ValueError:
@@ -269,7 +270,7 @@ class _Making:
 
 
 def _service(f: Finding) -> Service:
-    return Service(str(parse_address(f.hop)), f.port, f.proto)
+    return Service(str(parse_address(f.hop)), f.port, None if f.port is None else f.proto)
 
 
 def _place(at: Service) -> Place:

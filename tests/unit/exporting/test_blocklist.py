@@ -262,6 +262,7 @@ def test_what_the_allowlist_refused_is_told_with_its_reason() -> None:
         (about("address", hop="x\n}"), "no address"),
         (about("network", "2001:db8::/32", hop=SIX), "wider than a /64"),
         (about("network", "203.0.113.0/24"), "no address"),
+        (about("network", "2001:db8::%x }\nflush ruleset/64", hop=SIX), "interface"),
         (about(id="hop-1\n"), "id"),
         (about("name", "a b.example"), "name"),
         (about("name", "UPPER.example"), "name"),
@@ -274,6 +275,11 @@ def test_what_the_allowlist_refused_is_told_with_its_reason() -> None:
 )
 def test_a_finding_that_hopscope_did_not_write_is_not_listed(found: Finding, because: str) -> None:
     assert because in why(made(found))
+
+
+def test_what_belongs_to_no_port_is_no_part_of_a_line() -> None:
+    assert lines(made(about("address", proto="tcp\n10.0.0.1"))) == ["address 203.0.113.9"]
+    assert lines(made(about("network", "2001:0db8:0:0::/64", hop=SIX))) == ["network 2001:db8::/64"]
 
 
 def test_lines_are_in_order_of_addresses() -> None:

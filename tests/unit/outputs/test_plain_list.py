@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from hopscope.allow import exchange
+from hopscope.exporting.blocklist import Rules, make
 from hopscope.exporting.expiry import Expiry
-from hopscope.outputs import plain_list
-from support.blocklists import WEEK, blocklist, listed
+from hopscope.exporting.known import Known
+from hopscope.exporting.never import Never
+from hopscope.findings import Finding
+from hopscope.outputs import plain_list, zeek_intel
+from support.blocklists import NOW, WEEK, blocklist, findings, listed
 
 LINES = [
     listed("203.0.113.9", 443, "tcp"),
@@ -43,3 +51,17 @@ def test_what_is_written_can_be_read_again() -> None:
     assert [str(a) for a in taken.addresses] == ["203.0.113.9:443/tcp", "198.51.100.7", "[2001:db8::9]:53/udp"]
     assert [str(n) for n in taken.networks] == ["2001:db8::/64"]
     assert taken.refused == []
+
+
+@settings(deadline=None)
+@given(found=st.lists(findings(), max_size=12), ports=st.booleans())
+def test_whatever_a_store_holds_a_line_is_one_place(found: list[Finding], ports: bool) -> None:
+    done = make(found, {}, {}, Never(), Known(frozenset(), {}, {}, {}), Rules("info", WEEK, 20, ports, not ports), NOW)
+    text = "\n".join(plain_list.lines(done) if ports else zeek_intel.lines(done))
+    assert all(c.isprintable() or c in "\n\t" for c in text)
+    rows = [line for line in text.split("\n") if not line.startswith("#")]
+    form = r"[0-9a-f.:/\[\]]+(/tcp|/udp)? # [^#\t]+" if ports else r"[0-9a-z._:/-]+\tIntel::[A-Z]+\thopscope\t[^\t]+"
+    assert len(rows) == len(done.listed)
+    assert [row for row in rows if re.fullmatch(form, row) is None] == []
+    if rows:
+        assert exchange.read(text, "f", "list" if ports else None).refused == []
