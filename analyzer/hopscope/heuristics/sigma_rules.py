@@ -78,7 +78,7 @@ class SigmaRules:
     of remote support make it as well. With `high` it stays below a finding by itself; a bare address or a rhythm lifts
     it over.
 
-    Look-alikes: developers' tunnels, Tor on purpose, support tools.
+    Look-alikes: developers' tunnels, Tor on purpose, support tools; agents that probe their own host's RDP.
     """
 
     name: str = "sigma_rules"
