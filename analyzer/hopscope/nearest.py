@@ -6,6 +6,7 @@ import numpy as np
 
 from hopscope.heuristics.segments import Ints
 
+ROUNDS = 200  # times that all who are nearest to each other are paired; made-up times alone need more
 _NEVER = np.iinfo(np.int64).max
 
 
@@ -14,14 +15,16 @@ def one_to_one(left: Ints, left_us: Ints, right: Ints, right_us: Ints, most_us: 
 
     Each is in one pair at most. Of all that could be paired the nearest in time are paired first; of equally near ones
     those that stand nearest in order of time (equal times: left before right, in their own order), then the earlier
-    ones. Times lie within 2^61 µs of the epoch.
+    ones. Times lie within 2^61 µs of the epoch. What ROUNDS leave of times that were made for it stays alone.
     """
     group, at = np.concatenate([left, right]), np.concatenate([left_us, right_us])
     order = np.lexsort((at, group))
     group, at, place = group[order], at[order], np.arange(len(order))
     is_left = order < len(left)
     found: list[tuple[Ints, Ints]] = []
-    while len(place):  # each time all that are nearest to each other are paired; a second one is seldom needed
+    for _ in range(ROUNDS):  # a second one is seldom needed
+        if not len(place):
+            break
         best = _nearest(group, at, is_left, place, most_us)
         some = best >= 0
         mutual = some & (best[best] == np.arange(len(best)))
