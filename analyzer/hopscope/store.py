@@ -131,6 +131,8 @@ def only(kept: Sequence[Finding], wanted: str, path: Path) -> Finding:
     matches = named(kept, wanted)
     if len(matches) == 1:
         return matches[0]
+    if wanted.startswith("rule-"):
+        raise UsageError(f"'{wanted}' is what a Sigma rule fired on, no finding; hopscope findings shows all of it")
     if matches:
         raise UsageError(f"'{wanted}' fits {', '.join(f.id for f in matches[:5])}; give more of the id")
     if not kept:

@@ -103,6 +103,7 @@ def test_a_unique_beginning_of_an_id_is_enough(kept: Path, asked: str, got: str)
         ("hop-", "give more of the id"),
         ("c", "no finding 'c' in .*, which has hop-aa11, hop-aa22, hop-aa, hop-b; hunt again"),
         ("", "no finding ''"),
+        ("rule-24fd58e081", "is what a Sigma rule fired on, no finding; hopscope findings shows"),
     ],
 )
 def test_what_does_not_fit_is_told_with_what_to_do(kept: Path, asked: str, said: str) -> None:

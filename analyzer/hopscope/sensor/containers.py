@@ -99,7 +99,8 @@ def _begin(source: Source, name: str) -> tuple[Walker, bytes]:
     for magic, what, remedy in _OTHERS:
         if head.startswith(magic):
             raise InputError(name, f"{what}, not a capture", remedy, 0)
-    raise InputError(name, "not a capture (neither pcap nor pcapng)", "give a file that tcpdump or Wireshark wrote", 0)
+    remedy = "give a capture as tcpdump and Wireshark write it, or a file of Zeek's logs or Windows events"
+    raise InputError(name, "not a capture (neither pcap nor pcapng)", remedy, 0)
 
 
 def _in_order(
