@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Form = Literal["evtx", "json lines", "json", "xml"]
 
-HEAD_BYTES = 1 << 16
+HEAD_BYTES = 1 << 18
 BATCH_EVENTS = 50_000
 _XML = re.compile(rb"\s*(<\?xml[^>]*>\s*|<!--.*?-->\s*|<!DOCTYPE[^\[>]*(\[.*?\]\s*)?>\s*)*<Events?[\s>]", re.DOTALL)
 
@@ -97,7 +97,7 @@ def _form(source: Source) -> Form | None:
     text = head.lstrip()
     if text.startswith(b"<"):
         return "xml" if _XML.match(text) and b"<EventID" in text else None
-    if not text.startswith((b"{", b"[")):
+    if not text.startswith((b"{", b"[")) and b"\n{" not in text:
         return None
     from hopscope.sources import windows_json
     from hopscope.sources.windows_rows import Gathered

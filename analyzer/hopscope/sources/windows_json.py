@@ -11,24 +11,31 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hopscope.sources.windows_rows import Gathered, Wrapped
+from hopscope.sources.windows_rows import Gathered
+from hopscope.sources.windows_shapes import Wrapped
 
 MOST_BYTES = 1 << 24  # of one object; what goes on longer has lost a quote or a brace
+FIRST_LINES = 8  # of which one must be sound, so that a file that was cut at its begin is known
 
 _DECODER = msgspec.json.Decoder(Wrapped)
 _BROKEN = (msgspec.MsgspecError, RecursionError, UnicodeError)  # nested too deep; text that isn't UTF-8
 
 
 def is_lines(head: bytes) -> bool:
-    """The text begins with an object that ends with its line."""
-    line, end, _ = head.lstrip().partition(b"\n")
-    if not line.startswith(b"{"):
+    """One of the first lines is an object by itself, or the first one is longer than the head."""
+    if head.lstrip().startswith(b"["):
         return False
+    first, *others = head.lstrip().split(b"\n", FIRST_LINES)
+    if not others:
+        return len(first.rstrip()) > 1
+    return any(_is_object(line) for line in (first, *others[: FIRST_LINES - 1]))
+
+
+def _is_object(line: bytes) -> bool:
     try:
-        msgspec.json.decode(line.decode("utf-8", "replace"))
+        return isinstance(msgspec.json.decode(line.decode("utf-8", "replace")), dict)
     except _BROKEN:
-        return not end and not line.rstrip().endswith(b"{")  # cut off within a long line
-    return True
+        return False
 
 
 def lines(pieces: Iterable[bytes], into: Gathered) -> Iterator[None]:

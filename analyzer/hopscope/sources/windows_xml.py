@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterable, Iterator
 from xml.etree import ElementTree
 
-from hopscope.sources.windows_rows import EVENTS, IDS, Gathered, data_of, provider_of
+from hopscope.sources.windows_rows import EVENTS, IDS, Gathered, provider_of
+from hopscope.sources.windows_shapes import data_of
 
 MOST_BYTES = 1 << 22  # of one event; what goes on longer has lost its end
 TOGETHER = 64  # events parsed at once; trees of more slow the garbage collector down

@@ -49,6 +49,13 @@ def test_a_bad_line_among_good_ones_is_counted(bad: bytes, tmp_path: Path) -> No
     ]
 
 
+def test_lines_that_lost_their_begin_are_known(tmp_path: Path) -> None:
+    (tmp_path / "e").write_bytes(lines(map(forms.winlogbeat, events(3)))[100:])
+    count = InputCount()
+    assert ports(tmp_path / "e", count) == [2, 3]
+    assert count.refused == 1
+
+
 def test_bytes_that_are_no_text_are_replaced(tmp_path: Path) -> None:
     line = lines([forms.winlogbeat(sysmon_3(User="CORP\\X"))]).replace(b"CORP\\\\X", b"CORP\\\\\xe4")
     (tmp_path / "e").write_bytes(line)

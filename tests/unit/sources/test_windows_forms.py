@@ -126,6 +126,15 @@ def test_the_elastic_common_schema_gives_the_same_record(winlog: bool, tmp_path:
     assert read(tmp_path / "events") == [expected]
 
 
+@pytest.mark.parametrize("kind", EVENTS)
+def test_splunk_may_name_the_log_alone(kind: str, tmp_path: Path) -> None:
+    event, expected = EVENTS[kind]
+    row = forms.splunk(event)
+    del row["result"]["SourceName"]
+    (tmp_path / "events").write_bytes(lines([row]))
+    assert read(tmp_path / "events") == [expected if kind != "5156" else expected | {"ts": 1714564807.512}]
+
+
 SYSMON_MESSAGE = "Network connection detected:\r\n" + "\r\n".join(
     f"{n}: {v}" for n, v in forms.texts(sysmon_3()).items()
 )
