@@ -8,6 +8,7 @@ from collections.abc import Iterable
 _TECHNIQUE = re.compile(r"attack\.t[0-9]{4}(\.[0-9]{3})?")
 
 ATTACK = {
+    "T1021.001": "Remote Services: Remote Desktop Protocol",
     "T1090": "Proxy",
     "T1090.001": "Proxy: Internal Proxy",
     "T1090.002": "Proxy: External Proxy",
