@@ -113,9 +113,10 @@ def dissect(finding: str, pcap: str, connection: str | None, store_file: str | N
 @options.config_file
 @options.sensor
 def records(captures: tuple[str, ...], local_nets: str | None, config_file: str | None, sensor: str) -> int:
-    """Print the records of captures and Zeek's logs as JSON Lines, one per connection (segment) and DNS query.
+    """Print the records of captures, Zeek's logs and Windows events as JSON Lines: one per connection (segment), DNS
+    query and host event.
 
-    `docs/records.md` tells their fields; `kind` is connection or dns_query, times are epoch seconds.
+    `docs/records.md` tells their fields; `kind` is connection, dns_query or host_event, times are epoch seconds.
     """
     from hopscope import hunting, terminal
     from hopscope.outputs import jsonl

@@ -22,13 +22,9 @@ _BROKEN = (msgspec.MsgspecError, RecursionError, UnicodeError)  # nested too dee
 
 
 def is_lines(head: bytes) -> bool:
-    """One of the first lines is an object by itself, or the first one is longer than the head."""
-    if head.lstrip().startswith(b"["):
-        return False
-    first, *others = head.lstrip().split(b"\n", FIRST_LINES)
-    if not others:
-        return len(first.rstrip()) > 1
-    return any(_is_object(line) for line in (first, *others[: FIRST_LINES - 1]))
+    """One of the first lines is an object by itself."""
+    *first, _ = head.lstrip().split(b"\n", FIRST_LINES)
+    return not head.lstrip().startswith(b"[") and any(map(_is_object, first))
 
 
 def _is_object(line: bytes) -> bool:

@@ -74,6 +74,7 @@ WHOLE_TIME: dict[str, Callable[[list[Event]], bytes]] = {
     "velociraptor": rows(forms.velociraptor),
     "velociraptor, one array": document(forms.velociraptor),
     "objects over several lines": lambda events: b"\n".join(document(forms.evtx_dump)([e])[1:-1] for e in events),
+    "objects one behind the other": lambda events: b"".join(lines([forms.evtx_dump(e)]).strip() for e in events),
     "elasticsearch's hits": rows(lambda event: {"_index": "x", "_source": forms.evtx_dump(event)}),
     "wevtutil": xml(),
     "wevtutil, one on a line": xml(between="\r\n"),
