@@ -22,7 +22,8 @@ counter it, what tells of it on a host, and the tools that do it. Each row names
 and what it can't do. A proof is a labelled capture of `pcaps/` in which these heuristics give positive evidence of the
 true hop, or a test; the test suite fails where a row has none, where a named test is missing or left out, and where a
 capture shows something else. How often hops are found, and how often something else is taken for one, is measured in
-[quality.md](quality.md); what can't be seen at all stands in [limits.md](limits.md).
+[quality.md](quality.md); what can't be seen at all stands in [limits.md](limits.md); these tools and more, with what
+each leaves on the wire, in [tools.md](tools.md).
 """
 
 
