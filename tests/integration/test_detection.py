@@ -9,7 +9,7 @@ import pytest
 import hopscope
 from bench.quality.judge import judge
 
-OURS = ("benign", "hop-rotation", "socat-beacon", "socks-microsocks")
+OURS = ("benign", "chisel", "frp", "gost-tls", "hop-rotation", "htran", "socat-beacon", "socks-microsocks")
 DEVELOPMENT = (
     "benign", "connect-squid", "connect-tinyproxy", "haproxy-beacon", "haproxy-exfil", "hop-rotation", "htran-banner",
     "inside-relay", "inside-relay-ssh", "nginx-stream-shell", "shadowsocks", "socat-beacon", "socat-plain",
