@@ -15,7 +15,7 @@ START = 1_700_000_000_000_000  # µs
 
 NAMES = [
     "a.portmap.io", "Portmap.IO", "portmap.io.evil.com", "xn--mnchen-3ya.example", "a*b.example", "a?b.example",
-    "cdn.Example", "wörld.example", "line\nbreak.example", "deep.sub.cdn.example",
+    "", "cdn.Example", "wörld.example", "line\nbreak.example", "deep.sub.cdn.example",
 ]  # fmt: skip
 PATHS = [
     r"C:\Windows\System32\svchost.exe", r"C:\Tools\THOR.exe", r"C:\Tools\thor64.exe", r"C:\Tools\thor.exe.txt",

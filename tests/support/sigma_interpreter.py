@@ -80,13 +80,15 @@ def _value(value: Any, modifiers: list[str], column: str, columns: Mapping[str, 
         return _missing(held)
     if "fieldref" in modifiers:
         other = record.get(columns[value])
-        return held is not None and other is not None and _refers(_text(held).lower(), _text(other).lower(), modifiers)
+        return (
+            not _missing(held) and not _missing(other) and _refers(_text(held).lower(), _text(other).lower(), modifiers)
+        )
     elements = held if isinstance(held, list) else [held]
-    return any(_holds(element, value, modifiers, column) for element in elements if element is not None)
+    return any(_holds(element, value, modifiers, column) for element in elements if element not in (None, ""))
 
 
 def _missing(held: Any) -> bool:
-    return held is None or held == []
+    return held in (None, "", [])
 
 
 def _text(held: Any) -> str:

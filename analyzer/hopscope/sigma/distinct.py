@@ -19,7 +19,8 @@ _MAPPED = bytes(10) + b"\xff\xff"
 class Distinct:
     """The distinct values of a column, and of each row the number of its value, which is their count where null.
 
-    Of a list's column: of each element; `offsets` are where the rows' elements begin, None of other columns.
+    An empty text is taken for null, as rules have it. Of a list's column: of each element; `offsets` are where the
+    rows' elements begin, None of other columns.
     """
 
     def __init__(self, column: Any):
@@ -31,9 +32,10 @@ class Distinct:
             column = pc.list_flatten(column)
         encoded = column.dictionary_encode()
         self.values = encoded.dictionary
-        self.codes: npt.NDArray[np.int64] = pc.fill_null(encoded.indices, len(self.values)).to_numpy(
-            zero_copy_only=False
-        )
+        codes = pc.fill_null(encoded.indices, len(self.values)).to_numpy(zero_copy_only=False)
+        if pa.types.is_string(self.values.type) and (empty := pc.index(self.values, "").as_py()) >= 0:
+            codes = np.where(codes == empty, len(self.values), codes)
+        self.codes: npt.NDArray[np.int64] = codes
 
     def __len__(self) -> int:
         return len(self.values)

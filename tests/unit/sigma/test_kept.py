@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,3 +37,9 @@ def test_rules_that_were_changed_are_compiled_anew(monkeypatch: pytest.MonkeyPat
 def test_the_table_of_fields_is_current() -> None:
     page = "\n".join(script("sigma_rules").page()) + "\n"
     assert (ROOT / "docs" / "sigma.md").read_text(encoding="utf-8") == page, "run `make docs`"
+
+
+def test_the_shipped_rules_are_applied_without_waiting_for_pysigma() -> None:
+    script = "import sys; from hopscope import sigma; sigma.Matcher(sigma.load([])); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=300)
+    assert not {"sigma", "sigma.rule", "yaml", "hopscope.sigma.reading"} & set(done.stdout.split())
