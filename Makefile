@@ -53,7 +53,7 @@ docs: .venv/.ready-test
 	$(BIN)/python docs/records.py
 	$(BIN)/python docs/settings.py
 	$(BIN)/python docs/heuristics.py
-	$(BIN)/python docs/coverage.py
+	$(BIN)/python docs/coverage_page.py
 	$(BIN)/python docs/sigma_rules.py
 	$(BIN)/python docs/outputs.py
 	$(BIN)/python docs/tutorial.py

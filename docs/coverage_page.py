@@ -1,4 +1,8 @@
-"""Writes docs/coverage.md from the rows of `hopscope coverage`: `make docs`."""
+"""Writes docs/coverage.md from the rows of `hopscope coverage`: `make docs`.
+
+Its name isn't the page's, as those of its neighbours are: where these run, numba would take a module `coverage` for
+the tool that measures what tests reach.
+"""
 
 from __future__ import annotations
 
