@@ -109,7 +109,7 @@ def test_an_accepted_connection_in_security_is_told_from_its_client() -> None:
         "src_h": "127.0.0.2",
         "src_p": 3389,
         "dst_h": "127.0.0.1",
-        "dst_p": 9,
+        "dst_p": 50_000,
     }
     told = rule(detection, {"product": "windows", "service": "security"})
     [row] = matched(rules(told), events.batch(events=[event]))
