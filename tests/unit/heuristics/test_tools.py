@@ -118,7 +118,7 @@ def test_lcx_slave_is_a_session_that_the_far_side_drives() -> None:
 
 
 @pytest.mark.parametrize("protocol", ["CONNECT", "SOCKS5", "SOCKS4"])
-def test_a_proxy_in_clear_is_asked_to_relay(protocol: str) -> None:
+def test_zxproxy_is_asked_to_relay(protocol: str) -> None:
     heard = network()[f"zxproxy {protocol}"]
     assert heard.best["proxy_protocol"] == 45
     assert heard.score >= MEDIUM
