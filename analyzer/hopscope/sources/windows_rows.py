@@ -23,12 +23,13 @@ from hopscope.sources.windows_shapes import (
     Host,
     Row,
     System,
+    Value,
     Winlog,
     attribute,
     ecs_values,
     first,
     value,
-)  # fmt: skip
+)
 
 PROVIDERS = {
     "microsoft-windows-sysmon": "sysmon",
@@ -46,6 +47,7 @@ _FLAT_ENDS = attrgetter(*map(attribute, ("Source_Address", "src_ip")))
 _NO_ENDS, _NO_FLAT_ENDS = (None,) * 3, (None,) * 2  # an event has one of them
 _ALL = attrgetter(*map(attribute, DATA_NAMES))
 _FLAT_ALL = attrgetter(*map(attribute, FLAT_NAMES))
+_NOTHING_FLAT, _NOTHING_ECS = (None,) * len(FLAT_NAMES), (None,) * len(ECS_NAMES)
 _EMPTY = Data()
 _HEADS = ("provider", "event_id", "record", "host", "time")
 _FLAT_FIELDS = [tuple(map(attribute, names)) for names in FLAT.values()]
@@ -61,8 +63,7 @@ class Gathered:
         self.odd = 0  # addresses and ports that are none
         self._heads: list[tuple[str, int, Any, Any, Any]] = []
         self._data: list[Any] = []
-        self._ecs: list[tuple[Any, ...] | None] = []
-        self._has_ecs = False
+        self._ecs: dict[int, tuple[Any, ...]] = {}  # by the event's place
         self._settled: list[pa.RecordBatch] = []
 
     def take(self, rows: Iterable[Any]) -> None:
@@ -74,7 +75,6 @@ class Gathered:
         """Add an event of a used kind, with its data (`Data`, or a row that has its fields)."""
         self._heads.append((provider, event_id, record, host, time))
         self._data.append(data)
-        self._ecs.append(None)
 
     def settle(self) -> int:
         """Make columns of what was added, a piece at a time while it is warm; how many events there are by now."""
@@ -84,17 +84,17 @@ class Gathered:
             every = astuple if kinds == {Data} else _ALL
             columns = dict(zip(DATA_NAMES, zip(*map(every, self._data), strict=True), strict=True))
             if kinds != {Data}:
-                nowhere = (None,) * len(FLAT_NAMES)
-                flat = (_FLAT_ALL(data) if type(data) is not Data else nowhere for data in self._data)
-                columns |= zip(FLAT_NAMES, zip(*flat, strict=True), strict=True)
-            if self._has_ecs:
-                nothing = (None,) * len(ECS_NAMES)
-                columns |= zip(ECS_NAMES, zip(*(row or nothing for row in self._ecs), strict=True), strict=True)
+                flat = [_FLAT_ALL(data) if type(data) is not Data else _NOTHING_FLAT for data in self._data]
+                if any(told != _NOTHING_FLAT for told in flat):
+                    columns |= zip(FLAT_NAMES, zip(*flat, strict=True), strict=True)
+            if self._ecs:
+                ecs = (self._ecs.get(place, _NOTHING_ECS) for place in range(len(self._heads)))
+                columns |= zip(ECS_NAMES, zip(*ecs, strict=True), strict=True)
             columns = {name: column for name, column in columns.items() if column.count(None) < len(column)}
             events, timeless, odd = windows_fields.batch(heads, columns)
             self._settled.append(events)
             self.timeless, self.odd = self.timeless + timeless, self.odd + odd
-            self._heads, self._data, self._ecs, self._has_ecs = [], [], [], False
+            self._heads, self._data, self._ecs = [], [], {}
         return sum(part.num_rows for part in self._settled)
 
     def batch(self) -> pa.RecordBatch:
@@ -146,21 +146,25 @@ class Gathered:
             return
         self.add(*wanted, record, host, time, data)
         if ecs is not None and _ENDS(data) == _NO_ENDS:
-            self._ecs[-1], self._has_ecs = ecs_values(ecs), True
+            self._ecs[len(self._heads) - 1] = ecs_values(ecs)
 
     def _native(self, system: Any, data: Any) -> None:
-        provider = value(system.f_Provider, "name") or value(system.f_Provider_attributes, "name")
-        event_id = value(system.f_EventID)
+        # what is plain isn't looked into: this is called for each event of most forms
+        event_id, channel = system.f_EventID, system.f_Channel
+        if type(event_id) is Value:
+            event_id = value(event_id)
         if event_id is None:
             self.strange += 1
             return
-        wanted = self._wanted(event_id, provider, value(system.f_Channel))
+        provider = value(system.f_Provider, "name") or value(system.f_Provider_attributes, "name")
+        wanted = self._wanted(event_id, provider, value(channel) if type(channel) is Value else channel)
         if wanted is not None:
             time = value(system.f_TimeCreated, "time") or value(system.f_TimeCreated_attributes, "time")
-            record, host = value(system.f_EventRecordID), value(system.f_Computer)
+            record, host = system.f_EventRecordID, system.f_Computer
+            if type(record) is Value or type(host) is Value:
+                record, host = value(record), value(host)
             self._heads.append((*wanted, record, host, time))
             self._data.append(data if type(data) is Data else _EMPTY)
-            self._ecs.append(None)
 
     def _wanted(self, event_id: Any, provider: Any, channel: Any) -> tuple[str, int] | None:
         """Provider and id of an event that is used; None, counted, for others."""
