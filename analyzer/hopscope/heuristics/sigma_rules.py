@@ -15,7 +15,7 @@ from hopscope.heuristics import dns_answers, outbound_pairs
 from hopscope.heuristics.base import MATCHES, Fact, Window
 from hopscope.heuristics.evidence import evidence
 from hopscope.heuristics.naming_services import matches as service_names
-from hopscope.heuristics.segments import Flags, Floats, Ints, differing, group_ids, key_ids, spans
+from hopscope.heuristics.segments import Floats, Ints, differing, group_ids, key_ids, spans
 from hopscope.summaries.schema import KEY
 
 LEVELS = ("informational", "low", "medium", "high", "critical")
@@ -153,10 +153,16 @@ def _weighed_by_name(caught: pa.Table) -> pa.ChunkedArray:
 
 
 def _at_places(caught: pa.Table, pairs: pa.Table) -> pa.Table:
-    """Matches on connections, at their pairs: those of the match's name where there are such, else all of the place."""
-    of, at = _joined(caught, pairs, _PLACE)
-    of, at = _of_sensor(caught, of, pairs, at)
-    return _found(caught, *_preferred(of, at, _same_name(caught["name"], of, pairs["name"], at)))
+    """Matches on connections, at their pairs: that of the match's name where there is one, else all of the place."""
+    asked = pc.if_else(pc.equal(caught["kind"], "connection"), pc.fill_null(caught["name"], ""), caught["name"])
+    names = pc.fill_null(pairs["name"], "")  # a host that knows no name says nothing of which was asked for
+    of, at = _joined(caught.append_column("asked", asked), pairs.append_column("asked", names), (*_PLACE, "asked"))
+    exact = _of_sensor(caught, of, pairs, at)
+    rest = np.setdiff1d(np.arange(len(caught)), exact[0])
+    rest = rest[_first(caught.take(pa.array(rest)), ("rule", "sensor", *_PLACE))]
+    of, at = _joined(caught.take(pa.array(rest)), pairs, _PLACE)
+    others = _of_sensor(caught, rest[of], pairs, at)
+    return _found(caught, *(np.concatenate(both) for both in zip(exact, others, strict=True)))
 
 
 def _at_names(window: Window, caught: pa.Table, pairs: pa.Table) -> pa.Table:
@@ -173,33 +179,45 @@ def _at_names(window: Window, caught: pa.Table, pairs: pa.Table) -> pa.Table:
     led = ~unlike.fill_null(False).to_numpy()
     answer, at = answer[led], at[led]
     led_to = given.take(pa.array(answer)).append_column("at", pa.array(at))
-    of, to = _joined(caught, led_to, ("name",))
-    theirs = pc.equal(caught["client"].take(pa.array(of)), led_to["client"].take(pa.array(to)))
-    mine = theirs.fill_null(True).to_numpy()  # a host's own event doesn't tell its address
-    of, at = _of_sensor(caught, of[mine], pairs, at[to[mine]])
-    return _found(caught, *_preferred(of, at, _same_name(caught["name"], of, pairs["name"], at)))
+    of, to = _joined(caught, led_to, ("client", "name"))
+    lone = np.flatnonzero(caught["client"].is_null())  # a host's own event doesn't tell its address
+    lone = lone[_first(caught.take(pa.array(lone)), ("rule", "name"))]
+    of_any, to_any = _joined(caught.take(pa.array(lone)), led_to, ("name",))
+    of, to = np.concatenate([of, lone[of_any]]), np.concatenate([to, to_any])
+    of, at = _of_sensor(caught, of, pairs, at[to])
+    named = pairs["name"].take(pa.array(at)).is_valid().to_numpy()
+    kept = named | ~np.isin(of, of[named])  # those of the name where there are such
+    return _found(caught, of[kept], at[kept])
 
 
 def _through(processes: pa.Table, caught: pa.Table, pairs: pa.Table) -> pa.Table:
     """Matches between loopback addresses, at the pairs that their processes opened to the internet."""
     both = pc.and_(*(pc.match_substring_regex(caught[end], LOOPBACK) for end in ("client", "server")))
     caught = _with_program(caught.filter(both.fill_null(False)))
+    caught = caught.take(pa.array(_first(caught, ("rule", "host", "pid", "path"))))
     opened = _with_program(processes.filter(pc.fill_null(processes["initiated"], True)))
-    row, at = _joined(opened, pairs, _PLACE)
-    row, at = _of_sensor(opened, row, pairs, at)
-    leads = opened.take(pa.array(row)).append_column("at", pa.array(at))
-    by_pid = _joined(caught, leads, ("host", "pid", "program"))
-    by_path = _joined(caught, leads, ("host", "path"))
-    lone = ~np.isin(by_path[0], by_pid[0])  # a program that hands on to a process of its own
-    of, to = (np.concatenate([one, other[lone]]) for one, other in zip(by_pid, by_path, strict=True))
-    told = _found(caught, of, leads["at"].to_numpy()[to])
-    for name in ("process", "user"):
-        place = told.column_names.index(name)
-        told = told.set_column(place, name, pc.coalesce(leads[name].take(pa.array(to)), told[name]))
-    server, port = (caught[name].take(pa.array(of)) for name in ("server", "port"))
+    by_pid = _led_to(caught, opened, ("host", "pid", "program"), pairs)
+    by_path = _led_to(caught, opened, ("host", "path"), pairs)
+    lone = pa.array(~np.isin(by_path["of"], by_pid["of"]))  # a program that hands on to a process of its own
+    leads = pa.concat_tables([by_pid, by_path.filter(lone)])
+    told = _found(caught, leads["of"].to_numpy(), leads["at"].to_numpy())
+    for name in ("process", "user"):  # Sysmon's, where Security was caught
+        told = told.set_column(told.column_names.index(name), name, pc.coalesce(leads[name], told[name]))
+    server, port = (caught[name].take(leads["of"]) for name in ("server", "port"))
     server = pc.if_else(pc.match_substring(server, ":"), pc.binary_join_element_wise("[", server, "]", ""), server)
     through = pc.coalesce(pc.binary_join_element_wise(server, port.cast(pa.string()), ":"), server)
     return told.set_column(told.column_names.index("through"), "through", through).cast(_FOUND)
+
+
+def _led_to(caught: pa.Table, opened: pa.Table, keys: Sequence[str], pairs: pa.Table) -> pa.Table:
+    """(of, at, process, user): the pairs `at` that processes opened which have the same `keys` as matches `of`."""
+    opened = opened.take(pa.array(_first(opened, (*keys, "sensor", *_PLACE))))
+    of, via = _joined(caught, opened, keys)
+    opened = opened.take(pa.array(via))
+    row, at = _joined(opened, pairs, _PLACE)
+    row, at = _of_sensor(opened, row, pairs, at)
+    told = opened.select(["process", "user"]).take(pa.array(row))
+    return told.append_column("of", pa.array(of[row])).append_column("at", pa.array(at))
 
 
 def _with_program(rows: pa.Table) -> pa.Table:
@@ -231,16 +249,10 @@ def _of_sensor(rows: pa.Table, of: Ints, pairs: pa.Table, at: Ints) -> tuple[Int
     return of[same], at[same]
 
 
-def _same_name(names: pa.ChunkedArray, of: Ints, of_pairs: pa.ChunkedArray, at: Ints) -> Flags:
-    """Where a row's name is its pair's."""
-    same: Flags = pc.equal(names.take(pa.array(of)), of_pairs.take(pa.array(at))).fill_null(False).to_numpy()
-    return same
-
-
-def _preferred(of: Ints, at: Ints, best: Flags) -> tuple[Ints, Ints]:
-    """Of each row the best pairs where it has such, else all."""
-    kept = best | ~np.isin(of, of[best])
-    return of[kept], at[kept]
+def _first(rows: pa.Table, keys: Sequence[str]) -> Ints:
+    """The first row of each value of `keys`: what differs beside them leads to the same pairs."""
+    first: Ints = np.sort(np.unique(key_ids(rows, keys), return_index=True)[1])
+    return first
 
 
 def _found(caught: pa.Table, of: Ints, at: Ints) -> pa.Table:

@@ -111,6 +111,11 @@ class TestRules:
         (row,) = weigh(MATCH | EVENT | {"process": None, "user": None, "records": 1})
         assert HEURISTIC.sentence(row) == 'the Sigma rule "Some tunnel" (medium) fired once: a process on ws1'
 
+    def test_of_a_host_that_knows_no_name_speak_of_all_at_the_place(self) -> None:
+        pairs = ({}, {"name": "a.example"})
+        assert [r["name"] for r in weigh(MATCH | EVENT, pairs=pairs)] == ["a.example", None]
+        assert [r["name"] for r in weigh(MATCH, pairs=pairs)] == [None], "a connection without a name is another pair"
+
 
 class TestQueries:
     def test_lead_to_the_servers_that_the_answers_gave(self) -> None:
