@@ -24,7 +24,7 @@ MOST = 1_000
 """Groups kept of each rule; what is beyond is counted. Of a rule so noisy a thousand tell what all would."""
 UIDS = 10
 COUNTED = 1_000_000  # groups beyond are counted up to about here
-WAITING = 200_000  # rows that are held before they are gathered
+WAITING = 50_000  # rows that are held before they are gathered
 
 _SEPARATOR, _NULL = "\x1f", "\x00"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,7 +64,7 @@ class Rules:
         for one in nearest[:most]:
             told.append(f"sigma: {one.place}: {one.title + ': ' if one.title else ''}{one.reason}")
         if (more := len(self.unsupported) - most) > 0:
-            told.append(f"sigma: and {more:,} more: hopscope sigma check {' '.join(self.asked)} names them")
+            told.append(f"sigma: and {more:,} more: hopscope sigma check {shlex.join(self.asked)} names them")
         return told
 
 
