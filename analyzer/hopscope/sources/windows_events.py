@@ -68,13 +68,13 @@ def records(file: EventFile, count: InputCount, tell: Callable[[int], None] | No
     count.inputs += 1
     count.passed_over += gathered.others
     count.refused += gathered.strange + gathered.timeless + gathered.odd
-    for number, line in (
-        (gathered.strange, "records or lines could not be understood and were left out; export the file again"),
-        (gathered.timeless, "events have no time that can be read and were left out; export times in ISO 8601"),
-        (gathered.odd, "addresses or ports are none; their events were kept without them"),
+    for number, one, several, rest in (
+        (gathered.strange, "record or line", "records or lines", "not understood and left out; export the file again"),
+        (gathered.timeless, "event", "events", "without a readable time left out; export times in ISO 8601"),
+        (gathered.odd, "address or port", "addresses or ports", "not valid; the event was kept without it"),
     ):
         if number:
-            count.note(f"{file.name}: {number:,} {line}")
+            count.note(f"{file.name}: {number:,} {one if number == 1 else several} {rest}")
 
 
 def _reader(form: Form, source: Source, into: Gathered) -> Iterator[None]:

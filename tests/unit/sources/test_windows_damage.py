@@ -44,9 +44,7 @@ def test_a_bad_line_among_good_ones_is_counted(bad: bytes, tmp_path: Path) -> No
     count = InputCount()
     assert ports(tmp_path / "e", count) == [1, 2]
     assert count.refused == 1
-    assert count.problems == [
-        f"{tmp_path / 'e'}: 1 records or lines could not be understood and were left out; export the file again"
-    ]
+    assert count.problems == [f"{tmp_path / 'e'}: 1 record or line not understood and left out; export the file again"]
 
 
 def test_lines_that_lost_their_begin_are_known(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_an_address_or_port_that_is_none_is_counted_and_the_event_kept(
     assert found[name] is None
     assert found["process"] == r"C:\Users\ann\plink.exe"
     assert count.refused == 1
-    assert count.problems == [f"{tmp_path / 'e'}: 1 addresses or ports are none; their events were kept without them"]
+    assert count.problems == [f"{tmp_path / 'e'}: 1 address or port not valid; the event was kept without it"]
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_an_event_without_a_time_is_left_out_and_counted(written: Any, tmp_path:
     assert batch.host_events["event_id"].to_pylist() == [3]
     assert count.refused == 1
     assert count.problems is not None
-    assert "1 events have no time that can be read" in count.problems[0]
+    assert "1 event without a readable time left out" in count.problems[0]
 
 
 def test_values_of_any_type_are_text_or_none() -> None:
