@@ -122,7 +122,8 @@ def _finding(
         _evidence(name, rows[name], scored, settings) for name in sorted(rows, key=lambda n: (-scored.scaled[n], n))
     )
     inside = any(known[n].group in fusion.INSIDE and scored.scaled[n] > 0 for n in rows)
-    tunnel = any(scored.scaled[n] > 0 for n in TUNNELS & rows.keys())
+    through = rows.get("sigma_rules", {}).get("through") is not None
+    tunnel = through or any(scored.scaled[n] > 0 for n in TUNNELS & rows.keys())
     told = [u for e in evidence for u in e.uids if u in about.connections]
     dns_names = about.dns_names.get((scored.sensor, server), [])
     clients = sorted({e.client for e in evidence if e.client and e.decibans > 0} | {p["client"] for p in pairs})

@@ -101,6 +101,7 @@ class RuleMatch:
     first_seen: str
     last_seen: str
     uids: tuple[str, ...]  # of those records, at most ten; host events as HOST/record number
+    leads_to: tuple[str, ...] = ()  # where a process that was caught between loopbacks connects besides, host:port
 
 
 @dataclass(frozen=True)

@@ -165,7 +165,7 @@ def hunt(
         except UsageError as e:
             runs.forget(keep)  # what is there is not behind these findings
             count.note(f"what was weighed is not kept, and whatif will have nothing to ask: {e}")
-    return Findings(found, count, matches.told(window.matches.to_pylist()), observer.lines)
+    return Findings(found, count, matches.of_window(window), observer.lines)
 
 
 def _watched(window: Window) -> bool:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import ntpath
+import re
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hopscope.findings import SEVERITIES, Process, RuleMatch, instant
+from hopscope.findings import SEVERITIES, Process, RuleMatch, endpoint, instant
 from hopscope.fusion import Scored
 from hopscope.heuristics.base import Window
+from hopscope.heuristics.sigma_rules import LOOPBACK, SERVES_ALL
 
 INFORMATIONAL = "informational"  # Sigma's word for info
 _PLACE = ("kind", "sensor", "client", "server", "port", "proto", "name", "host", "process", "pid", "user")
@@ -25,6 +29,7 @@ class HostsTold:
         p, m = window.processes, window.matches
         wanted = pa.array(servers, pa.string())
         asked = pc.and_(pc.is_null(m["server"]), pc.is_in(m["name"], value_set=pa.array(names, pa.string())))
+        self._all = p
         self._processes: list[dict[str, Any]] = p.filter(pc.is_in(p["server"], value_set=wanted)).to_pylist()
         self._matches: list[dict[str, Any]] = m.filter(
             pc.or_(pc.is_in(m["server"], value_set=wanted), asked)
@@ -59,13 +64,43 @@ class HostsTold:
             and ((row["client"] in clients and row["name"] in names) if row["server"] is None
                  else (row["client"], row["server"], row["port"], row["proto"]) in places)
         )  # fmt: skip
-        return told(mine)[:KEPT]
+        return told(mine, self._all)[:KEPT]
 
 
-def told(rows: Iterable[Mapping[str, Any]]) -> tuple[RuleMatch, ...]:
-    """Rows of MATCHES, the gravest first, then in order of time."""
+def of_window(window: Window) -> tuple[RuleMatch, ...]:
+    """What rules fired on, the gravest first, then in order of time."""
+    return told(window.matches.to_pylist(), window.processes)
+
+
+def told(rows: Iterable[Mapping[str, Any]], processes: pa.Table) -> tuple[RuleMatch, ...]:
+    """Rows of MATCHES in that order, beside a table of PROCESSES."""
     found = [rule_match(row) for row in rows]  # rows: places where rules fired are few
+    inside = [m for m in found if m.pid is not None and _loopback(m.client) and _loopback(m.server)]
+    leads = _leads(processes, inside)
+    found = [dataclasses.replace(m, leads_to=leads.get((m.host, m.pid, _program(m.process)), ())) for m in found]
     return tuple(sorted(found, key=lambda m: (-SEVERITIES.index(m.severity), m.first_seen, m.id)))
+
+
+def _leads(processes: pa.Table, inside: Sequence[RuleMatch]) -> dict[tuple[Any, ...], tuple[str, ...]]:
+    """By host, process and program where those of the matches connect to that is no loopback."""
+    if not inside:
+        return {}
+    mine = pc.is_in(processes["pid"], value_set=pa.array(sorted({m.pid for m in inside if m.pid is not None})))
+    out: dict[tuple[Any, ...], set[str]] = {}
+    for row in processes.filter(mine).to_pylist():
+        if row["initiated"] is not False and not _loopback(row["server"]):
+            key = (row["host"], row["pid"], _program(row["process"]))
+            out.setdefault(key, set()).add(endpoint(row["server"], row["port"]))
+    return {key: tuple(sorted(places)[:KEPT]) for key, places in out.items() if key[2] not in SERVES_ALL}
+
+
+def _loopback(address: str | None) -> bool:
+    return address is not None and re.match(LOOPBACK, address) is not None
+
+
+def _program(path: str | None) -> str:
+    """The last part of a path, in lower case."""
+    return ntpath.basename(path or "").lower()
 
 
 def rule_match(row: Mapping[str, Any]) -> RuleMatch:

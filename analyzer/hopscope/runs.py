@@ -135,13 +135,15 @@ def load(path: Path, baseline: Callable[[int], Baseline] | None = None) -> Run:
     return Run(window, by_hours, config, plain["read"], tables, plain["void"], stored.take, plain["version"])
 
 
-def matches(path: Path) -> pa.Table:
-    """What rules fired on in the run that is kept at a place (MATCHES); no rows without one. Raises UsageError."""
-    file = path / "window" / "matches.parquet"
+def beside(path: Path) -> dict[str, pa.Table]:
+    """`processes` and `matches` of the run that is kept at a place; without rows where none is. Raises UsageError."""
+    files = {name: path / "window" / f"{name}.parquet" for name in _BESIDE}
+    if not (path / "run.json").exists():
+        return {name: schema.empty_table() for name, schema in _BESIDE.items()}
     try:
-        return pq.read_table(file, schema=MATCHES) if file.exists() else MATCHES.empty_table()
-    except (OSError, pa.ArrowException) as e:
-        raise UsageError(f"{file}: can't be read ({str(e).splitlines()[0]}); hunt again") from e
+        return {name: pq.read_table(file, schema=_BESIDE[name]) for name, file in files.items()}
+    except (OSError, ValueError, pa.ArrowException) as e:
+        raise UsageError(f"{path}: can't be used ({str(e).splitlines()[0]}); hunt again") from e
 
 
 _DAMAGE = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, pa.ArrowException, duckdb.Error)
@@ -203,9 +205,9 @@ def _window(place: Path, plain: Mapping[str, Any], config: Config, baseline: Bas
     for name in OF_PAIRS:
         whole = tables[name].inner_join(pairs, "pair").select(*TABLES[name].names)
         tables[name] = backend.create_view(f"window_{name}", whole)
-    beside = {name: pq.read_table(place / f"{name}.parquet", schema=schema) for name, schema in _BESIDE.items()}
+    small = {name: pq.read_table(place / f"{name}.parquet", schema=schema) for name, schema in _BESIDE.items()}
     told = {**plain, "lacks": frozenset(plain["lacks"])}
-    return Window(**tables, **beside, **told, vantage=config.vantage, baseline=baseline)
+    return Window(**tables, **small, **told, vantage=config.vantage, baseline=baseline)
 
 
 def _replace(new: Path, target: Path) -> None:

@@ -25,6 +25,7 @@ MATCH: dict[str, Any] = {
     "client": CLIENT, "server": SERVER, "port": 443, "proto": "tcp", "name": None, "host": None, "process": None,
     "pid": None, "user": None, "records": 3, "first_us": START, "last_us": START + 5, "uids": ["C1"],
 }  # fmt: skip
+NONE = PROCESSES.empty_table()
 PAIR = {"client": CLIENT, "server": SERVER, "port": 443, "proto": "tcp", "name": "www.example.com"}
 
 
@@ -85,11 +86,27 @@ def test_rules_at_the_place_and_on_queries_for_its_names() -> None:
 
 def test_the_gravest_match_comes_first_and_ids_stay() -> None:
     rows = [MATCH | {"level": level} for level in ("informational", "critical", "low")]
-    found = told(rows)
+    found = told(rows, NONE)
     assert [m.severity for m in found] == ["critical", "low", "info"]
-    later = told([MATCH | {"records": 99, "last_us": START + 10**9, "uids": ["C7"]}])
+    later = told([MATCH | {"records": 99, "last_us": START + 10**9, "uids": ["C7"]}], NONE)
     assert later[0].id == found[0].id, "more of the same is the same match"
-    assert told([MATCH | {"client": "10.9.9.9"}])[0].id != found[0].id
+    assert told([MATCH | {"client": "10.9.9.9"}], NONE)[0].id != found[0].id
+
+
+def test_a_process_caught_between_loopbacks_leads_to_where_it_connects() -> None:
+    caught = MATCH | {
+        "kind": "host_event", "client": "127.0.0.1", "server": "::1", "port": 3389, "host": "WS01", "pid": 4,
+        "process": r"\device\harddiskvolume1\tmp\PLINK.exe",
+    }  # fmt: skip
+    mine = {"process": r"C:\tmp\plink.exe", "server": "203.0.113.5", "port": 22}
+    others: list[dict[str, Any]] = [
+        {"host": "WS02"}, {"pid": 5}, {"process": r"C:\other.exe"}, {"initiated": False}, {"server": "127.0.0.1"},
+    ]  # fmt: skip
+    processes = window([mine, *(mine | {"port": 80} | other for other in others)], []).processes
+    assert told([caught], processes)[0].leads_to == ("203.0.113.5:22",)
+    assert told([caught | {"client": "10.0.0.5"}], processes)[0].leads_to == (), "it says where itself"
+    system = window([mine | {"process": r"C:\Windows\System32\svchost.exe"}], []).processes
+    assert told([caught | {"process": r"C:\Windows\System32\svchost.exe"}], system)[0].leads_to == ()
 
 
 @pytest.mark.parametrize(("tag", "shown"), [("attack.t1090.002", 1), ("attack.g0007", 0), ("cve.2024-1", 0)])

@@ -105,7 +105,7 @@ class Loop:
         for reason, problem in unseen.items():
             self._telling.tell(reason, problem)
         run = runs.weighed(window, by_hours, self._config, told(self.count))
-        fired = matches.told(window.matches.to_pylist())
+        fired = matches.of_window(window)
         found = Findings(dossier.of_run(run), self.count, fired, self._observer.lines)
         shown = self._view(found)
         for hidden in {f.id for f in found} - {f.id for f in shown}:

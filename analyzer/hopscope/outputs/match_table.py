@@ -25,6 +25,8 @@ def told_of(match: RuleMatch) -> Iterator[Row]:
     yield _row("where", where(match))
     if match.host is not None:
         yield _row("process", words.program(match))
+    if match.leads_to:
+        yield _row("leads to", words.listed(match.leads_to, 4))
     attack = [techniques.named(number) for number in techniques.numbers(match.tags)]
     if attack:
         yield _row("ATT&CK", "; ".join(attack))
