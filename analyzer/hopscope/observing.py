@@ -7,11 +7,11 @@ from pathlib import Path
 
 from hopscope import sigma
 from hopscope.attribution import Attribution
-from hopscope.config import Config, SigmaSettings
-from hopscope.errors import UsageError
+from hopscope.config import Config
 from hopscope.heuristics.base import Window
 from hopscope.records import Batch
-from hopscope.sigma import Rules
+
+UNSUPPORTED = 10  # rules that can't be applied that a run names; hopscope sigma check names all
 
 
 class Observer:
@@ -22,8 +22,9 @@ class Observer:
     """
 
     def __init__(self, config: Config):
-        rules = chosen(config.sigma)
-        self.lines = tuple(rules.lines()) if config.sigma.rules else ()
+        s = config.sigma
+        rules = sigma.load([Path(p).expanduser() for p in s.rules], s.shipped, s.disabled)
+        self.lines = tuple(rules.lines(UNSUPPORTED)) if s.rules else ()
         self._matcher = sigma.Matcher(rules)
         self._attribution = Attribution(config.events.tolerance_s)
 
@@ -49,13 +50,3 @@ class Observer:
             "matches": (self._matcher.untold, "places at which a Sigma rule fired are not told: it fires too often"),
         }
         return {reason: f"{number:,} {line}" for reason, (number, line) in lines.items() if number}
-
-
-def chosen(settings: SigmaSettings) -> Rules:
-    """The rules that the settings name and those that are shipped, less those that they disable. Raises UsageError."""
-    loaded = sigma.load([Path(p).expanduser() for p in settings.rules], settings.shipped)
-    off = set(settings.disabled)
-    known = {rule.id for rule in loaded.rules} | {rule.title for rule in loaded.rules}
-    if unknown := sorted(off - known):
-        raise UsageError(f"sigma.disabled: no rule has the id or title {unknown[0]!r}; hopscope sigma list names them")
-    return dataclasses.replace(loaded, rules=tuple(r for r in loaded.rules if not {r.id, r.title} & off))

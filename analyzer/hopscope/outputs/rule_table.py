@@ -26,7 +26,7 @@ def listed(told: Rules) -> Iterator[Row]:
         cells.append((r.level, r.title, _records(r), ", ".join(techniques.numbers(r.tags)), named, r.place))
     yield from table(cells)
     yield Row()
-    yield Row(_count(told))
+    yield Row(told.count())
 
 
 def checked(told: Rules, everything: bool) -> Iterator[Row]:
@@ -51,7 +51,7 @@ def checked(told: Rules, everything: bool) -> Iterator[Row]:
         yield Row()
     kinds = Counter(kind for rule in told.rules for kind in rule.kinds)
     applied = ", ".join(f"{kinds[kind]:,} to {RECORDS[kind]}" for kind in sorted(kinds))
-    yield Row(f"{_count(told)}{'; ' if applied else ''}{applied}")
+    yield Row(f"{told.count()}{'; ' if applied else ''}{applied}")
 
 
 def applied(told: Rules) -> Iterator[str]:
@@ -81,10 +81,6 @@ def _ordered(told: Rules) -> list[Rule]:
 
 def _records(rule: Rule) -> str:
     return ", ".join(RECORDS[kind] for kind in rule.kinds)
-
-
-def _count(told: Rules) -> str:
-    return told.lines(0)[0].removeprefix("sigma: ")
 
 
 def _json(**told: object) -> str:

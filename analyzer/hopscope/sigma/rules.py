@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,19 +54,32 @@ class Rules:
     unsupported: tuple[Unsupported, ...] = ()
     asked: tuple[str, ...] = ()
 
-    def lines(self, most: int = 20) -> list[str]:
-        """What a run tells: how many are applied, and of those that aren't at most so many, each with its reason.
+    def lines(self, most: int) -> list[str]:
+        """What a run tells: how many are applied, why others aren't, and at most so many of them with their reasons.
 
-        Rules that are about something else altogether come last.
+        Rules that are about something else altogether come last; places are told below the paths that were named.
         """
-        rules = "1 rule" if len(self.rules) == 1 else f"{len(self.rules):,} rules"
-        told = [f"sigma: {rules} applied, {len(self.unsupported):,} unsupported"]
+        causes = Counter(one.cause for one in self.unsupported).most_common()
+        why = f" ({', '.join(f'{cause} {number:,}' for cause, number in causes)})" if len(causes) > 1 else ""
+        told = [f"sigma: {self.count()}{why}"]
         nearest = sorted(self.unsupported, key=lambda one: one.cause in ELSEWHERE)
         for one in nearest[:most]:
-            told.append(f"sigma: {one.place}: {one.title + ': ' if one.title else ''}{one.reason}")
+            told.append(f"sigma: {self._below(one.place)}: {one.title + ': ' if one.title else ''}{one.reason}")
         if (more := len(self.unsupported) - most) > 0:
             told.append(f"sigma: and {more:,} more: hopscope sigma check {shlex.join(self.asked)} names them")
         return told
+
+    def count(self) -> str:
+        """How many are applied and how many can't be."""
+        rules = "1 rule" if len(self.rules) == 1 else f"{len(self.rules):,} rules"
+        return f"{rules} applied, {len(self.unsupported):,} unsupported"
+
+    def _below(self, place: str) -> str:
+        """A place as seen from the directory that was named."""
+        for asked in self.asked:
+            if place.startswith(asked.rstrip("/") + "/"):
+                return place[len(asked.rstrip("/")) + 1 :]
+        return place
 
 
 def load(paths: Sequence[Path], shipped: bool = True, disabled: Collection[str] = ()) -> Rules:
@@ -73,7 +87,7 @@ def load(paths: Sequence[Path], shipped: bool = True, disabled: Collection[str] 
 
     `disabled` are ids or titles of rules that are left out. A rule whose id a rule before it has is unsupported;
     rules of your own come before those that are shipped. Raises UsageError for a path that isn't there, can't be
-    read, or holds no rule at all.
+    read, or holds no rule at all, and where a disabled rule is none of them.
     """
     from hopscope.sigma import shipped as ours  # it knows this module
 
@@ -88,8 +102,13 @@ def load(paths: Sequence[Path], shipped: bool = True, disabled: Collection[str] 
         given.extend(found)
     if shipped:
         given.extend(ours.rules())
-    off = {name.lower() for name in disabled}
-    wanted = [one for one in given if not isinstance(one, Rule) or off.isdisjoint((one.id.lower(), one.title.lower()))]
+    names = [{one.title.lower(), one.id.lower()} if isinstance(one, Rule) else {one.title.lower()} for one in given]
+    off = {name.lower(): name for name in disabled}
+    if unknown := off.keys() - set().union(*names):
+        raise UsageError(
+            f"sigma.disabled: no rule has the id or title {off[min(unknown)]!r}; hopscope sigma list names them"
+        )
+    wanted = [one for one, called in zip(given, names, strict=True) if called.isdisjoint(off)]
     return _told_once(wanted, tuple(map(str, paths)))
 
 

@@ -260,7 +260,8 @@ def test_a_run_tells_how_many_and_names_those_nearest_to_being_applied_first(tmp
     write(tmp_path / "x.yml", rule(title="Near", detection=searching({"CommandLine": "x"})))
     write(tmp_path / "y.yml", rule(title="Good"))
     lines = sigma.load([tmp_path], shipped=False).lines(2)
-    assert lines[0] == "sigma: 1 rule applied, 4 unsupported"
+    assert lines[0] == "sigma: 1 rule applied, 4 unsupported (log source 3, fields 1)"
+    assert lines[1].startswith("sigma: x.yml: Near: "), "as seen from the directory that was named"
     assert [("Near" in line, "Elsewhere 0" in line) for line in lines[1:3]] == [(True, False), (False, True)]
     assert lines[3:] == [f"sigma: and 2 more: hopscope sigma check {tmp_path} names them"]
 
