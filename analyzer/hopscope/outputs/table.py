@@ -73,7 +73,8 @@ def summary(count: InputCount) -> str:
         read.append(words.plural(count.host_events, "host event"))
     if count.packets:
         read.insert(0, words.plural(count.packets, "packet"))
-    what = "input" if count.host_events else "capture" if count.packets else "log file"
+    logs = "log file" if count.connections or count.dns_queries else "input"
+    what = "input" if count.host_events else "capture" if count.packets else logs
     inputs = f"{words.plural(count.inputs, what)}: " if count.inputs else ""
     missing = f", {count.missing:,} missing" if count.missing else ""
     return f"{inputs}{', '.join(read)}; {count.refused:,} refused{missing}"
