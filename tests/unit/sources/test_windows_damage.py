@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import struct
 from pathlib import Path
 
 import pytest
@@ -159,6 +160,15 @@ def test_a_damaged_chunk_of_evtx_costs_itself(tmp_path: Path) -> None:
     assert found[-1] == 150
     assert 50 < len(found) < 150
     assert count.refused
+
+
+def test_a_chain_of_strings_that_was_made_to_circle_is_not_followed(tmp_path: Path) -> None:
+    log = bytearray(evtx(events(2)))
+    name = log.index("EventData".encode("utf-16-le")) - 8 - 4096  # in the chunk: next in the chain, hash, length, text
+    struct.pack_into("<I", log, 4096 + name, name)
+    struct.pack_into("<64I", log, 4096 + 128, *[name] * 64)
+    (tmp_path / "e").write_bytes(log)
+    assert ports(tmp_path / "e", InputCount()) == [1, 2]
 
 
 def test_a_log_that_was_cut_keeps_what_is_whole(tmp_path: Path) -> None:
