@@ -7,6 +7,7 @@ memory stays bounded, a packed file needs no unpacked copy, and a damaged chunk 
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -20,6 +21,8 @@ MAGIC = b"ElfFile\0"
 HEADER_BYTES = 4096
 CHUNK_BYTES = 1 << 16
 CHUNKS = 64  # parsed at a time
+HEAD_CHARACTERS = 2000  # of an event's JSON, in which its id stands
+_USED = re.compile(r'"EventID":(?:\{"#attributes":\{[^}]*\},"#text":)?"?(?:3|22|5156|5157)[",}]')
 TABLES = slice(128, 512)  # in a chunk's header
 MOST_BROKEN = CHUNKS * CHUNK_BYTES // 24  # records that there can be, by the size of their header
 
@@ -42,8 +45,8 @@ def events(source: Source, into: Gathered) -> Iterator[None]:
 def _without_tables(chunks: bytes) -> bytes:
     """Whole chunks whose tables of common strings and templates are empty.
 
-    The tables begin chains, and the parser follows a chain that was made to circle for ever. It finds each string
-    and template at its place without them. A chunk that was cut is filled up: what it still has is read.
+    The tables begin chains, and a chain that was made to circle holds the parser for ever. It finds each string and
+    template at its place without them. A chunk that was cut is filled up: what it still has is read.
     """
     rows = np.zeros((-(-len(chunks) // CHUNK_BYTES), CHUNK_BYTES), np.uint8)
     rows.reshape(-1)[: len(chunks)] = np.frombuffer(chunks, np.uint8)
@@ -59,7 +62,9 @@ def _take(records: Iterable[Any], into: Gathered) -> None:
             break
         except (RuntimeError, OSError):  # one record or chunk; the iterator goes on behind it
             into.strange += 1
-    windows_json.take_lines("\n".join(texts).encode("utf-8", "replace"), into)
+    used = [text for text in texts if _USED.search(text, 0, HEAD_CHARACTERS)]  # most of a log isn't, nor is it parsed
+    into.others += len(texts) - len(used)
+    windows_json.take_lines("\n".join(used).encode("utf-8", "replace"), into)
 
 
 def _read(source: Source, size: int) -> bytes:

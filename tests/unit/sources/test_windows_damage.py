@@ -164,9 +164,11 @@ def test_a_damaged_chunk_of_evtx_costs_itself(tmp_path: Path) -> None:
 
 def test_a_chain_of_strings_that_was_made_to_circle_is_not_followed(tmp_path: Path) -> None:
     log = bytearray(evtx(events(2)))
-    name = log.index("EventData".encode("utf-16-le")) - 8 - 4096  # in the chunk: next in the chain, hash, length, text
-    struct.pack_into("<I", log, 4096 + name, name)
-    struct.pack_into("<64I", log, 4096 + 128, *[name] * 64)
+    # a name in a chunk: the next in its chain, hash, length, text
+    first, then = (log.index(f"{name}\0".encode("utf-16-le")) - 8 - 4096 for name in ("EventData", "Computer"))
+    struct.pack_into("<I", log, 4096 + first, then)
+    struct.pack_into("<I", log, 4096 + then, first)
+    struct.pack_into("<64I", log, 4096 + 128, *[first] * 64)
     (tmp_path / "e").write_bytes(log)
     assert ports(tmp_path / "e", InputCount()) == [1, 2]
 
