@@ -46,6 +46,13 @@ class Source:
     kind: str
     fields: Mapping[str, tuple[str, str]]
     only: Mapping[str, Any]
+    of_requests: frozenset[str] = frozenset()
+
+    def has(self, row: Mapping[str, Any], document: Mapping[str, Any]) -> bool:
+        """A record is of the log source: a rule with a field of requests is about records that have a request."""
+        if any(row[name] != value for name, value in self.only.items()):
+            return False
+        return row.get("http_method") is not None or self.of_requests.isdisjoint(_fields(document["detection"]))
 
     @property
     def columns(self) -> dict[str, str]:
@@ -81,7 +88,7 @@ SOURCES = (
             "tunnel_parents": ("tunnel_parents", "name")}, {}),
     Source({"category": "proxy"}, "connection",
            {"cs-host": ("name", "name"), "cs-method": ("http_method", "text"), "c-useragent": ("user_agent", "path"),
-            "dst_ip": ("resp_h", "address")}, {}),
+            "dst_ip": ("resp_h", "address")}, {}, frozenset({"cs-method", "c-useragent"})),
     Source({"category": "dns"}, "dns_query",
            {"query": ("query", "name"), "record_type": ("qtype", "text"), "answer": ("answers", "name"),
             "src_ip": ("client", "address"), "response_code": ("rcode", "text")}, {}),
@@ -94,6 +101,16 @@ _SORTS: dict[str, list[Any]] = {
     "name": [*NAMES, None], "path": [*PATHS, None], "address": ADDRESSES, "number": PORTS, "text": PLAIN_TEXTS,
     "flag": [True, False, None],
 }  # fmt: skip
+
+
+def _fields(node: Any) -> Iterator[str]:
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            yield str(key).partition("|")[0]
+            yield from _fields(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _fields(value)
 
 
 def records(kind: str, number: int, chance: random.Random) -> pa.RecordBatch:

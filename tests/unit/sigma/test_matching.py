@@ -82,6 +82,22 @@ def test_the_name_of_a_connection(fields: Any, name: str | None) -> None:
     assert [row["name"] for row in matched(rules(rule()), connections(fields))] == [name]
 
 
+@pytest.mark.parametrize(
+    ("field", "has", "fires"),
+    [
+        ("c-useragent", {}, False),  # TLS, SSH: what was asked, and by what, isn't seen
+        ("c-useragent", {"http_method": "GET"}, True),
+        ("c-useragent", {"http_method": "GET", "user_agent": "curl/8"}, False),
+        ("cs-user-agent", {}, False),
+        ("cs-method", {}, False),
+        ("cs-host", {}, True),
+    ],
+)
+def test_a_proxy_rule_about_what_a_request_lacks_asks_for_a_request(field: str, has: Any, fires: bool) -> None:
+    told = rule({"sel": {field: ""}, "condition": "sel"}, {"category": "proxy"})
+    assert bool(matched(rules(told), connections(has))) is fires
+
+
 def test_a_dns_query_that_a_rule_fires_on() -> None:
     told = rule({"sel": {"query|endswith": ".Example"}, "condition": "sel"}, DNS)
     [row] = matched(rules(told), events.batch(dns_queries=[{"query": "A.eXample", "resolver": "9.9.9.9"}]))
