@@ -8,11 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from evtx import PyEvtxParser
 
 from hopscope import config, hunting
 from hopscope.errors import InputError
 from hopscope.outputs import jsonl
 from hopscope.records import InputCount
+from hopscope.sources import windows_events
 from hopscope.sources.capture import find
 from hopscope.sources.windows_events import EventFile
 from support import windows_events as forms
@@ -126,3 +128,19 @@ def test_the_public_samples_are_read(evtx_samples: Path) -> None:
     assert events > 200
     assert count.passed_over > 5_000
     assert count.refused == 0
+
+
+@pytest.mark.parametrize("form", ["xml", "json", "json lines"])
+def test_the_public_samples_are_the_same_in_other_forms(form: str, evtx_samples: Path, tmp_path: Path) -> None:
+    compared = 0
+    for path in sorted(evtx_samples.rglob("*.evtx")):
+        parser = PyEvtxParser(str(path), number_of_threads=1, indent=form != "json lines")
+        texts = [record["data"] for record in (parser.records() if form == "xml" else parser.records_json())]
+        file = EventFile(str(tmp_path / "e"), "e", None, form)  # type: ignore[arg-type]
+        (tmp_path / "e").write_text("\n".join(texts))
+        found = [b.host_events for b in windows_events.records(file, InputCount())]
+        assert found == [
+            b.host_events for b in windows_events.records(EventFile(str(path), "e", None, "evtx"), InputCount())
+        ]
+        compared += sum(events.num_rows for events in found)
+    assert compared > 200
