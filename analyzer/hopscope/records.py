@@ -124,6 +124,8 @@ DNS_QUERY: tuple[Field, ...] = (
     Field("rtt", SECONDS, "s", "query to answer; null when unanswered"),
 )
 
+HOST_EVENT_IDS = {"sysmon": frozenset({3, 22}), "security": frozenset({5156, 5157})}
+"""By provider the numbers of the events that are read."""
 HOST_EVENT: tuple[Field, ...] = (
     Field("ts", TIME, "", "when it happened: Sysmon's UtcTime, else when it was written"),
     Field("provider", TEXT, "", "sysmon or security"),

@@ -34,13 +34,11 @@ from sigma.types import (
     SpecialChars,
 )
 
+from hopscope.records import HOST_EVENT_IDS
 from hopscope.sigma import fields, regexes
 from hopscope.sigma.columns import HOST_EVENT
 from hopscope.sigma.expressions import And, Expression, Not, Or, Test
 from hopscope.sigma.refusing import Cause, Refused
-
-EVENT_IDS = {"sysmon": frozenset({3, 22}), "security": frozenset({5156, 5157})}
-"""Of each service of Windows: the events that are read."""
 
 UNSET = frozenset({"", "-"})
 """Texts by which logs say that there is no value; records have null there."""
@@ -78,7 +76,7 @@ def compile_rule(rule: SigmaRule, kind: str) -> Expression:
 
 
 def _check_events(rule: SigmaRule) -> None:
-    read = EVENT_IDS.get(rule.logsource.service or "")
+    read = HOST_EVENT_IDS.get(rule.logsource.service or "")
     if rule.logsource.product != "windows" or read is None:
         return
     values = [v for item in fields.items(rule) if item.field == "EventID" for v in item.value]

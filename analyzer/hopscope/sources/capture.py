@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from hopscope.errors import InputError, UsageError
 from hopscope.records import InputCount
 from hopscope.sources import windows_events
-from hopscope.sources.windows_events import EventFile
+from hopscope.sources.windows_events import EVTX_MAGIC, EventFile
 
 if TYPE_CHECKING:
     from hopscope.sources.zeek_files import LogArchive, LogFile
@@ -26,7 +26,7 @@ SUFFIXES = (".pcap", ".pcapng", ".cap")
 PACKED_SUFFIXES = (".gz", ".zst")
 LOG_SUFFIXES = (".json", ".jsonl", ".ndjson", ".tsv")  # besides .log anywhere in the name
 EVENT_SUFFIXES = (".evtx", ".xml", ".json", ".jsonl", ".ndjson")
-EVENT_BEGINS = (b"ElfF",)
+EVENT_BEGINS = (EVTX_MAGIC[:4],)
 LOG_BEGINS = (b"#sep", b"#fie", b"#pat")
 MAGICS = (
     b"\xa1\xb2\xc3\xd4", b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\x3c\x4d", b"\x4d\x3c\xb2\xa1",  # pcap, µs and ns

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Form = Literal["evtx", "json lines", "json", "xml"]
 
+EVTX_MAGIC = b"ElfFile\0"
 HEAD_BYTES = 1 << 18
 BATCH_EVENTS = 50_000
 _XML = re.compile(rb"\s*(<\?xml[^>]*>\s*|<!--.*?-->\s*|<!DOCTYPE[^\[>]*(\[.*?\]\s*)?>\s*)*<Events?[\s>]", re.DOTALL)
@@ -92,7 +93,7 @@ def _form(source: Source) -> Form | None:
     from hopscope.sources import windows_text
 
     head = next(windows_text.pieces(source, HEAD_BYTES), b"")
-    if head.startswith(b"ElfFile\0"):
+    if head.startswith(EVTX_MAGIC):
         return "evtx"
     text = head.lstrip()
     if text.startswith(b"<"):

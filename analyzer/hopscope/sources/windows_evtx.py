@@ -15,14 +15,13 @@ import numpy as np
 
 from hopscope.sensor.unpack import Source
 from hopscope.sources import windows_json
-from hopscope.sources.windows_rows import Gathered
+from hopscope.sources.windows_rows import ANY_ID, Gathered
 
-MAGIC = b"ElfFile\0"
 HEADER_BYTES = 4096
 CHUNK_BYTES = 1 << 16
 CHUNKS = 64  # parsed at a time
 HEAD_CHARACTERS = 2000  # of an event's JSON, in which its id stands
-_USED = re.compile(r'"EventID":(?:\{"#attributes":\{[^}]*\},"#text":)?"?(?:3|22|5156|5157)[",}]')
+_USED = re.compile(r'"EventID":(?:\{"#attributes":\{[^}]*\},"#text":)?"?(?:' + ANY_ID + ')[",}]')
 TABLES = slice(128, 512)  # in a chunk's header
 MOST_BROKEN = CHUNKS * CHUNK_BYTES // 24  # records that there can be, by the size of their header
 

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 from msgspec.structs import astuple
 
-from hopscope.records import HOST_EVENT_SCHEMA, NO_HOST_EVENTS
+from hopscope.records import HOST_EVENT_IDS, HOST_EVENT_SCHEMA, NO_HOST_EVENTS
 from hopscope.sources import windows_fields, windows_winevent
 from hopscope.sources.windows_shapes import (
     DATA_NAMES,
@@ -39,8 +39,8 @@ PROVIDERS = {
     "microsoft windows security auditing.": "security",  # as Splunk and the Event Viewer show it
     "security": "security",
 }
-EVENTS = {"sysmon": frozenset((3, 22)), "security": frozenset((5156, 5157))}
-IDS = {spelt: n for ids in EVENTS.values() for n in ids for spelt in (n, str(n))}
+IDS = {spelt: n for ids in HOST_EVENT_IDS.values() for n in ids for spelt in (n, str(n))}
+ANY_ID = "|".join(sorted(spelt for spelt in IDS if isinstance(spelt, str)))  # for regular expressions
 
 _ENDS = attrgetter(*map(attribute, ("SourceIp", "SourceAddress", "QueryName")))
 _FLAT_ENDS = attrgetter(*map(attribute, ("Source_Address", "src_ip")))
@@ -172,8 +172,8 @@ class Gathered:
         if number is not None:
             name = provider_of(provider if type(provider) is str else None, channel if type(channel) is str else None)
             if name is None and provider is None and channel is None:
-                name = "security" if number in EVENTS["security"] else "sysmon"
-            if name is not None and number in EVENTS[name]:
+                name = "security" if number in HOST_EVENT_IDS["security"] else "sysmon"
+            if name is not None and number in HOST_EVENT_IDS[name]:
                 return name, number
         self.others += 1
         return None

@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterable, Iterator
 from xml.etree import ElementTree
 
-from hopscope.sources.windows_rows import EVENTS, IDS, Gathered, provider_of
+from hopscope.records import HOST_EVENT_IDS
+from hopscope.sources.windows_rows import ANY_ID, IDS, Gathered, provider_of
 from hopscope.sources.windows_shapes import data_of
 
 MOST_BYTES = 1 << 22  # of one event; what goes on longer has lost its end
@@ -18,7 +19,7 @@ TOGETHER = 64  # events parsed at once; trees of more slow the garbage collector
 
 _BEGIN = re.compile(rb"<Event[\s>]")
 _END = b"</Event>"
-_WANTED = re.compile(rb"<EventID[^>]*>\s*(?:3|22|5156|5157)\s*</EventID>")
+_WANTED = re.compile(rf"<EventID[^>]*>\s*(?:{ANY_ID})\s*</EventID>".encode())
 
 
 def events(pieces: Iterable[bytes], into: Gathered) -> Iterator[None]:
@@ -77,7 +78,7 @@ def _parse(events: list[bytes], into: Gathered) -> None:
         name = None if provider is None else provider.get("Name")
         known = provider_of(name, system.findtext(space + "Channel"))
         event_id = IDS.get(system.findtext(space + "EventID", "").strip())
-        if known is None or event_id not in EVENTS[known]:
+        if known is None or event_id not in HOST_EVENT_IDS[known]:
             into.others += 1
             continue
         created = system.find(space + "TimeCreated")
