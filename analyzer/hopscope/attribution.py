@@ -21,7 +21,7 @@ from hopscope.heuristics.evidence import lists_of
 from hopscope.heuristics.outbound_pairs import numbered
 from hopscope.heuristics.segments import Flags, Ints, combined, spans, unique
 from hopscope.host_ends import oriented
-from hopscope.interning import Texts
+from hopscope.interning import Texts, whole
 from hopscope.nearest import one_to_one
 from hopscope.records import Batch
 
@@ -112,7 +112,7 @@ class Attribution:
             return
         kept = {n: (self._addresses if n in _ADDRESSES else self._texts).numbers(rows[n]) for n in _TEXTS}
         for name in ("client_p", "port", "pid", "record", "initiated", "sysmon"):
-            kept[name] = _whole(rows[name])
+            kept[name] = whole(rows[name])
         kept["transport"] = _transport(rows["proto"])
         kept["ts_us"] = _times(rows["ts"])
         self._events.append(kept)
@@ -122,7 +122,7 @@ class Attribution:
         first = pc.fill_null(pc.equal(batch["seg"], 0), False)
         rows = batch.select(["ts", "sensor", "uid", "orig_h", "orig_p", "resp_h", "resp_p", "proto"]).filter(first)
         orig, resp = (
-            (self._addresses.look_up(rows[f"{side}_h"]), _whole(rows[f"{side}_p"])) for side in ("orig", "resp")
+            (self._addresses.look_up(rows[f"{side}_h"]), whole(rows[f"{side}_p"])) for side in ("orig", "resp")
         )
         low, high = both_ends(orig, resp, _transport(rows["proto"]))
         if self._known is None:
@@ -262,12 +262,7 @@ def _ends(events: Columns) -> tuple[Ints, Ints]:
 
 
 def _transport(proto: pa.Array) -> Ints:
-    return _whole(pc.index_in(proto, value_set=_TRANSPORTS))
-
-
-def _whole(column: pa.Array) -> Ints:
-    out: Ints = column.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
-    return out
+    return whole(pc.index_in(proto, value_set=_TRANSPORTS))
 
 
 def _times(column: pa.Array) -> Ints:

@@ -22,11 +22,11 @@ class Texts:
         known = self._number
         each = [known.setdefault(value, len(known)) for value in coded.dictionary.to_pylist()]  # different ones only
         self._values = None
-        return np.array([*each, -1], np.int64)[_whole(coded.indices)]
+        return np.array([*each, -1], np.int64)[whole(coded.indices)]
 
     def look_up(self, column: pa.Array) -> Ints:
         """Each row's number; -1 for null and for what has none."""
-        return _whole(pc.index_in(column, value_set=self.values))
+        return whole(pc.index_in(column, value_set=self.values))
 
     @property
     def values(self) -> pa.Array:
@@ -43,6 +43,7 @@ class Texts:
         return self.values.take(pa.array(order)), place
 
 
-def _whole(indices: pa.Array) -> Ints:
-    out: Ints = indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+def whole(column: pa.Array) -> Ints:
+    """A column of whole numbers, or of flags (1 for true), as int64; -1 for null."""
+    out: Ints = column.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
     return out

@@ -16,9 +16,9 @@ from hopscope.findings import SEVERITIES, Process, RuleMatch, endpoint, instant
 from hopscope.fusion import Scored
 from hopscope.heuristics.base import Window
 from hopscope.heuristics.sigma_rules import LOOPBACK, SERVES_ALL
+from hopscope.sigma.gathering import PLACE
 
 INFORMATIONAL = "informational"  # Sigma's word for info
-_PLACE = ("kind", "sensor", "client", "server", "port", "proto", "name", "host", "process", "pid", "user")
 KEPT = 10  # processes and rules kept with a finding
 
 
@@ -105,14 +105,14 @@ def _program(path: str | None) -> str:
 
 def rule_match(row: Mapping[str, Any]) -> RuleMatch:
     """One row of MATCHES; its id is the same in every run that has the rule fire at this place."""
-    place = "\x00".join(str(row[name]) for name in ("rule", *_PLACE))
+    place = "\x00".join(str(row[name]) for name in ("rule", *PLACE))
     return RuleMatch(
         id=f"rule-{hashlib.blake2b(place.encode(errors='surrogatepass'), digest_size=5).hexdigest()}",
         rule=row["rule"],
         title=row["title"],
         severity="info" if row["level"] == INFORMATIONAL else row["level"],
         tags=tuple(row["tags"] or ()),
-        **{name: row[name] for name in _PLACE},
+        **{name: row[name] for name in PLACE},
         records=row["records"],
         first_seen=instant(row["first_us"]),
         last_seen=instant(row["last_us"]),

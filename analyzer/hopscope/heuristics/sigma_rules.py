@@ -16,9 +16,9 @@ from hopscope.heuristics.base import MATCHES, Fact, Window
 from hopscope.heuristics.evidence import evidence
 from hopscope.heuristics.naming_services import matches as service_names
 from hopscope.heuristics.segments import Floats, Ints, differing, group_ids, key_ids, spans
+from hopscope.sigma.rules import LEVELS
 from hopscope.summaries.schema import KEY
 
-LEVELS = ("informational", "low", "medium", "high", "critical")
 LOOPBACK = r"^(127\.|::1$)"
 SERVES_ALL = ("svchost.exe", "system", "lsass.exe", "services.exe")  # programs that connect for others
 

@@ -9,10 +9,9 @@ from collections.abc import Iterable, Iterator
 
 from hopscope.outputs import techniques
 from hopscope.outputs.page import Row, table
+from hopscope.sigma.columns import NAMES
 from hopscope.sigma.refusing import ELSEWHERE, Cause
-from hopscope.sigma.rules import LEVELS, Rule, Rules, Unsupported
-
-RECORDS = {"connection": "connections", "dns_query": "DNS queries", "host_event": "host events"}
+from hopscope.sigma.rules import Rule, Rules, Unsupported, severest_first
 
 
 def listed(told: Rules) -> Iterator[Row]:
@@ -21,7 +20,7 @@ def listed(told: Rules) -> Iterator[Row]:
         yield Row("no rule is applied; --sigma PATH or the setting sigma.rules names some")
         return
     cells = [("level", "title", "records", "techniques", "id", "file")]
-    for r in _ordered(told):
+    for r in sorted(told.rules, key=severest_first):
         named = "" if r.id == r.title else r.id
         cells.append((r.level, r.title, _records(r), ", ".join(techniques.numbers(r.tags)), named, r.place))
     yield from table(cells)
@@ -50,13 +49,13 @@ def checked(told: Rules, everything: bool) -> Iterator[Row]:
                 yield Row(one.reason, indent=6)
         yield Row()
     kinds = Counter(kind for rule in told.rules for kind in rule.kinds)
-    applied = ", ".join(f"{kinds[kind]:,} to {RECORDS[kind]}" for kind in sorted(kinds))
+    applied = ", ".join(f"{kinds[kind]:,} to {NAMES[kind]}" for kind in sorted(kinds))
     yield Row(f"{told.count()}{'; ' if applied else ''}{applied}")
 
 
 def applied(told: Rules) -> Iterator[str]:
     """Each rule that is applied as a line of JSON."""
-    for r in _ordered(told):
+    for r in sorted(told.rules, key=severest_first):
         yield _json(applied=True, id=r.id, title=r.title, level=r.level, tags=r.tags, kinds=r.kinds, place=r.place)
 
 
@@ -75,12 +74,8 @@ def _summed(rules: Iterable[Unsupported]) -> Iterator[Row]:
         yield Row(f"{rest:,}: others like these; --all names each", indent=2)
 
 
-def _ordered(told: Rules) -> list[Rule]:
-    return sorted(told.rules, key=lambda r: (-LEVELS.index(r.level), r.title, r.id))
-
-
 def _records(rule: Rule) -> str:
-    return ", ".join(RECORDS[kind] for kind in rule.kinds)
+    return ", ".join(NAMES[kind] for kind in rule.kinds)
 
 
 def _json(**told: object) -> str:

@@ -15,8 +15,8 @@ from hopscope.records import Batch
 from hopscope.sigma import columns
 from hopscope.sigma.columns import CONNECTION, DNS_QUERY, HOST_EVENT
 from hopscope.sigma.evaluating import Program
-from hopscope.sigma.gathering import FIRED, MOST, PLACE, Gathering
-from hopscope.sigma.rules import LEVELS, Rules
+from hopscope.sigma.gathering import FIRED, MOST, PLACE, WAITING, Gathering
+from hopscope.sigma.rules import Rules, severest_first
 
 
 class Matcher:
@@ -48,28 +48,37 @@ class Matcher:
 
     def _apply(self, program: Program, numbers: list[int], records: pa.RecordBatch) -> None:
         fired: list[tuple[int, Any]] = []
+        waiting = 0
         for number, told in zip(numbers, program.on(records), strict=True):  # a loop over rules, not records
             rows = np.flatnonzero(told) if not isinstance(told, bool) else np.arange(records.num_rows if told else 0)
             if len(rows):
                 fired.append((number, rows))
-        if not fired:
-            return
+                waiting += len(rows)
+            if waiting >= WAITING:  # of many rules that fire on everything
+                self._gather(program.kind, fired, records)
+                fired, waiting = [], 0
+        if fired:
+            self._gather(program.kind, fired, records)
+
+    def _gather(self, kind: str, fired: list[tuple[int, Any]], records: pa.RecordBatch) -> None:
+        """Take in the records' rows on which rules, by their number, fired."""
         rules = np.repeat([number for number, _ in fired], [len(rows) for _, rows in fired])
         chosen = records.take(pa.array(np.concatenate([rows for _, rows in fired])))
-        place = _PLACES[program.kind](chosen)
-        place |= {"rule": pa.array(rules, pa.int32()), "kind": pa.repeat(program.kind, len(rules))}
+        place = _PLACES[kind](chosen)
+        place |= {"rule": pa.array(rules, pa.int32()), "kind": pa.repeat(kind, len(rules))}
         place["ts"] = pc.cast(chosen["ts"], pa.int64())
+        place["end"] = pc.coalesce(pc.cast(place.get("end", chosen["ts"]), pa.int64()), place["ts"])
         made = [pc.cast(place[f.name], f.type) if f.name in place else pa.nulls(len(rules), f.type) for f in FIRED]
         self._gathering.add(pa.table(made, schema=FIRED))
 
     def forget(self, before_us: int) -> None:
-        """Drop the groups whose last record is before that time; those that went on keep their totals."""
+        """Drop the groups whose last record ended before that time; those that went on keep their totals."""
         self._gathering.forget(before_us)
 
     def matches(self) -> pa.Table:
         """What the rules fired on, as MATCHES: the severest first, then by title, time and place."""
         groups = self._gathering.groups()
-        order = sorted(range(len(self._rules)), key=lambda n: _order(self._rules[n]))
+        order = sorted(range(len(self._rules)), key=lambda n: severest_first(self._rules[n]))
         rank = np.empty(len(order), dtype=np.int64)
         rank[order] = np.arange(len(order))
         numbers = groups["rule"].to_numpy().astype(np.int64)
@@ -86,10 +95,6 @@ class Matcher:
         return pa.table(told, schema=MATCHES)
 
 
-def _order(rule: Any) -> tuple[int, str, str]:
-    return -LEVELS.index(rule.level), rule.title, rule.id
-
-
 def _of_connections(records: pa.RecordBatch) -> dict[str, Any]:
     return {
         "sensor": records["sensor"],
@@ -99,6 +104,7 @@ def _of_connections(records: pa.RecordBatch) -> dict[str, Any]:
         "proto": records["proto"],
         "name": pc.utf8_lower(columns.column(CONNECTION, "name", records)),
         "uid": records["uid"],
+        "end": records["seg_end"],
         "whole": pc.and_(pc.equal(records["seg"], 0), records["final"]),
     }
 

@@ -36,6 +36,11 @@ class Rule:
         return tuple(self.expressions)
 
 
+def severest_first(rule: Rule) -> tuple[int, str, str]:
+    """The order in which rules are told: by level, then by title and id."""
+    return -LEVELS.index(rule.level), rule.title, rule.id
+
+
 @dataclass(frozen=True)
 class Unsupported:
     """A rule that can't be applied, or a file that is none: where, its title ("" when unknown), and why."""
