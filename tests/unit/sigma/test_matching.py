@@ -13,7 +13,7 @@ import yaml
 from hopscope import sigma
 from hopscope.heuristics.base import MATCHES
 from hopscope.records import Batch
-from hopscope.sigma import gathering, reading
+from hopscope.sigma import gathering, matching, reading
 from hopscope.sigma.gathering import Gathering
 from hopscope.sigma.rules import Rule
 from support import events, sigma_cases
@@ -208,6 +208,51 @@ def test_a_noisy_rule_takes_no_other_s_room() -> None:
     assert gathered.untold == 7
     gathered.add(connections(*rows))
     assert gathered.untold == 7  # the same groups again
+
+
+def test_a_client_of_many_places_takes_no_other_s_room() -> None:
+    rows = [{"uid": str(i), "resp_h": f"198.51.{i // 250}.{i % 250}"} for i in range(gathering.MOST + 7)]
+    quiet = connections({"uid": "quiet", "orig_h": "10.0.0.6"})
+    for batches in ([connections(*rows), quiet], [quiet, connections(*rows)]):
+        told = matched(rules(rule()), *batches)
+        assert len(told) == gathering.MOST
+        assert "quiet" in {row["uids"][0] for row in told}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"dst_name": "a\x1fb", "host": "c"}, {"dst_name": "a", "host": "b\x1fc"}),
+        ({"dst_name": "a\x1e1b"}, {"dst_name": "a\x1fb"}),
+        ({"process": "\x00"}, {"process": None}),
+    ],
+)
+def test_a_name_that_holds_the_marks_of_keys_joins_no_places(one: Any, other: Any) -> None:
+    assert len(matched(rules(rule()), events.batch(events=[one, other]))) == 2
+
+
+def test_many_rules_that_fire_on_everything_are_gathered_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matching, "WAITING", 3)
+    loaded = rules(*(rule(title=f"Rule {n}") for n in range(4)))
+    told = matched(loaded, connections({"uid": "C1"}, {"uid": "C2"}))
+    assert [(row["title"], row["records"]) for row in told] == [(f"Rule {n}", 2) for n in range(4)]
+
+
+def test_a_connection_that_goes_on_is_not_forgotten() -> None:
+    matcher = sigma.Matcher(rules(rule()))
+    for seg in range(3):
+        matcher.add(connections({"seg": seg, "seg_end": START + (seg + 1) * 300, "final": False}))
+    matcher.forget(START + 700)
+    [row] = matcher.matches().to_pylist()
+    assert (row["records"], row["first_us"], row["last_us"]) == (1, START, START)
+
+
+def test_connections_in_segments_that_are_over_still_count() -> None:
+    matcher = sigma.Matcher(rules(rule()))
+    matcher.add(connections(*({"uid": uid, "seg_end": START + 300, "final": False} for uid in ("C1", "C2"))))
+    matcher.add(connections({"uid": "C3", "ts": START + 900, "seg_end": START + 900}))
+    matcher.forget(START + 600)
+    assert matcher.matches()["records"].to_pylist() == [3]
 
 
 def test_what_is_old_is_forgotten() -> None:
