@@ -88,10 +88,14 @@ def _leads(processes: pa.Table, inside: Sequence[RuleMatch]) -> dict[tuple[Any, 
     mine = pc.is_in(processes["pid"], value_set=pa.array(sorted({m.pid for m in inside if m.pid is not None})))
     out: dict[tuple[Any, ...], set[str]] = {}
     for row in processes.filter(mine).to_pylist():
-        if row["initiated"] is not False and not _loopback(row["server"]):
+        if row["initiated"] is not False and not _loopback(row["server"]) and not _serves_all(row["process"]):
             key = (row["host"], row["pid"], _program(row["process"]))
             out.setdefault(key, set()).add(endpoint(row["server"], row["port"]))
-    return {key: tuple(sorted(places)[:KEPT]) for key, places in out.items() if key[2] not in SERVES_ALL}
+    return {key: tuple(sorted(places)[:KEPT]) for key, places in out.items()}
+
+
+def _serves_all(path: str | None) -> bool:
+    return re.match(SERVES_ALL, (path or "").lower()) is not None
 
 
 def _loopback(address: str | None) -> bool:

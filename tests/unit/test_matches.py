@@ -107,6 +107,8 @@ def test_a_process_caught_between_loopbacks_leads_to_where_it_connects() -> None
     assert told([caught | {"client": "10.0.0.5"}], processes)[0].leads_to == (), "it says where itself"
     system = window([mine | {"process": r"C:\Windows\System32\svchost.exe"}], []).processes
     assert told([caught | {"process": r"C:\Windows\System32\svchost.exe"}], system)[0].leads_to == ()
+    borrowed = window([mine | {"process": r"C:\tmp\svchost.exe"}], []).processes
+    assert told([caught | {"process": r"C:\tmp\svchost.exe"}], borrowed)[0].leads_to == ("203.0.113.5:22",)
 
 
 @pytest.mark.parametrize(("tag", "shown"), [("attack.t1090.002", 1), ("attack.g0007", 0), ("cve.2024-1", 0)])

@@ -20,7 +20,8 @@ from hopscope.sigma.rules import LEVELS
 from hopscope.summaries.schema import KEY
 
 LOOPBACK = r"^(127\.|::1$)"
-SERVES_ALL = ("svchost.exe", "system", "lsass.exe", "services.exe")  # programs that connect for others
+SERVES_ALL = r"^(([a-z]:|\\device\\[^\\]+)\\windows\\system32\\(svchost|lsass|services)\.exe|system)$"
+"""Programs that connect for others, by their path in lower case: one of that name elsewhere is somebody's own."""
 
 
 @dataclass(frozen=True)
@@ -225,7 +226,7 @@ def _with_program(rows: pa.Table) -> pa.Table:
     path = pc.utf8_lower(rows["process"])
     program = pc.replace_substring_regex(path, r"^.*[\\/]", "")
     rows = rows.append_column("path", path).append_column("program", program)
-    return rows.filter(pc.fill_null(pc.invert(pc.is_in(program, value_set=pa.array(SERVES_ALL))), False))
+    return rows.filter(pc.fill_null(pc.invert(pc.match_substring_regex(path, SERVES_ALL)), False))
 
 
 def _joined(left: pa.Table, right: pa.Table, keys: Sequence[str]) -> tuple[Ints, Ints]:

@@ -185,10 +185,19 @@ class TestThroughLoopback:
         assert weigh(RDP | {"client": client}, processes=(OPENED,)) == []
 
     @pytest.mark.parametrize(
-        "program", [r"C:\Windows\System32\svchost.exe", "System", r"C:\WINDOWS\SYSTEM32\SVCHOST.EXE"]
-    )
+        "program",
+        [
+            r"C:\Windows\System32\svchost.exe", "System", r"C:\WINDOWS\SYSTEM32\SVCHOST.EXE",
+            r"\device\harddiskvolume2\windows\system32\svchost.exe",
+        ],
+    )  # fmt: skip
     def test_programs_that_connect_for_others_do_not(self, program: str) -> None:
         assert weigh(RDP | {"process": program}, processes=(OPENED | {"process": program},)) == []
+
+    @pytest.mark.parametrize("program", [r"C:\Temp\svchost.exe", r"C:\Temp\Windows\System32\lsass.exe", r"C:\System"])
+    def test_a_program_that_borrows_their_name_does(self, program: str) -> None:
+        (row,) = weigh(RDP | {"process": program}, processes=(OPENED | {"process": program},))
+        assert row["process"] == program
 
     @pytest.mark.parametrize("pid", [8, None])
     def test_a_program_that_hands_on_to_another_process_is_known_by_its_path(self, pid: int | None) -> None:
