@@ -171,11 +171,12 @@ class Finding:
         return found
 
 
-def endpoint(address: str, port: int | None) -> str:
-    """`192.0.2.1:443`, `[2001:db8::1]:443`, or the address alone."""
+def endpoint(address: str, port: int | None, proto: str | None = None) -> str:
+    """`192.0.2.1:443`, `[2001:db8::1]:443/tcp`, or the address alone where there is no port."""
     if port is None:
         return address
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    transport = f"/{proto}" if proto else ""
+    return f"[{address}]:{port}{transport}" if ":" in address else f"{address}:{port}{transport}"
 
 
 def instant(us: int) -> str:

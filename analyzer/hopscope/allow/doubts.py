@@ -6,8 +6,9 @@ import datetime
 import functools
 from collections.abc import Iterator, Sequence
 
+from hopscope.addresses import Network
 from hopscope.allow.entries import Allowlist, Entry
-from hopscope.allow.items import Network, collapse
+from hopscope.allow.items import collapse
 from hopscope.findings import Finding
 from hopscope.heuristics.naming_services import services
 from hopscope.outputs import words

@@ -29,9 +29,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hopscope.addresses import Network
 from hopscope.allow import items
 from hopscope.allow.asns import AsnOf
-from hopscope.allow.items import Names, Network, Networks, Service
+from hopscope.allow.items import Names, Networks, Service
 from hopscope.errors import UsageError
 
 CONDITIONS = ("networks", "addresses", "names", "fingerprints", "asns", "clients", "heuristics")

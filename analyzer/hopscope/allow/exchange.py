@@ -13,9 +13,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from hopscope.addresses import Network
 from hopscope.allow import items
 from hopscope.allow.entries import CONDITIONS, Entry
-from hopscope.allow.items import Network, Service
+from hopscope.allow.items import Service
 from hopscope.errors import UsageError
 from hopscope.outputs import zeek_intel
 

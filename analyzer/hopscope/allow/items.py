@@ -12,8 +12,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+from hopscope.addresses import Address, Network, unmapped, unmapped_network
 
 FINGERPRINTS = ("ja4", "server_hello", "cert_sha256", "cert_subject", "ssh_host_key", "ssh_server", "ssh_client",
                 "user_agent")  # fmt: skip
@@ -21,7 +20,6 @@ FINGERPRINTS = ("ja4", "server_hello", "cert_sha256", "cert_subject", "ssh_host_
 PROTOCOLS = ("tcp", "udp", "icmp")
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 _SERVICE = re.compile(r"(?:\[(?P<six>[^\]]*)\]|(?P<four>[^:\[\]/]*))(?::(?P<port>\d{1,5}))?(?:/(?P<proto>[a-z]+))?")
-_V4_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 
 
 @dataclass(frozen=True, order=True)
@@ -53,22 +51,17 @@ def parse_address(text: str) -> Address:
         address = ipaddress.ip_address(text)
     except ValueError:
         raise ValueError(f"{text!r} is not an address; write it like 203.0.113.9 or 2001:db8::1") from None
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.scope_id is not None:
-            raise ValueError(f"{text!r} names an interface; leave out {'%' + address.scope_id!r}")
-        return address.ipv4_mapped or address
-    return address
+    if isinstance(address, ipaddress.IPv6Address) and address.scope_id is not None:
+        raise ValueError(f"{text!r} names an interface; leave out {'%' + address.scope_id!r}")
+    return unmapped(address)
 
 
 def parse_network(text: str) -> Network:
     """A network in CIDR form, or an address. All addresses there are is refused: it is no network."""
     try:
-        net = ipaddress.ip_network(text)
+        net = unmapped_network(ipaddress.ip_network(text))
     except ValueError as e:
         raise ValueError(f"{text!r} is not a network ({e}); write it like 203.0.113.0/24 or 2001:db8::/48") from None
-    if isinstance(net, ipaddress.IPv6Network) and net.prefixlen >= 96 and net.subnet_of(_V4_MAPPED):
-        mapped = net.network_address.ipv4_mapped
-        net = ipaddress.ip_network((str(mapped), net.prefixlen - 96))
     if net.prefixlen == 0:
         raise ValueError(f"{text!r} is every address there is; name the networks that are meant")
     return net

@@ -9,9 +9,10 @@ import shlex
 from collections.abc import Collection, Iterator
 from typing import Any
 
+from hopscope.addresses import Network
 from hopscope.allow import writing
 from hopscope.allow.entries import Entry
-from hopscope.allow.items import Network, Service, host_name, parse_address, parse_network
+from hopscope.allow.items import Service, host_name, parse_address, parse_network
 from hopscope.allow.matching import judge, subject
 from hopscope.findings import Finding, endpoint
 

@@ -47,7 +47,7 @@ class Listed:
     @property
     def text(self) -> str:
         """`203.0.113.9:443/tcp`, `203.0.113.9`, `2001:db8::/64` or a name."""
-        return endpoint(self.value, self.port) + (f"/{self.proto}" if self.proto is not None else "")
+        return endpoint(self.value, self.port, self.proto)
 
 
 @dataclass(frozen=True)

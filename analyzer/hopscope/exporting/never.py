@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from hopscope.addresses import Network
 from hopscope.allow import items
-from hopscope.allow.items import Names, Network, Service
+from hopscope.allow.items import Names, Service
 from hopscope.errors import UsageError
 from hopscope.labels.kept import Label
 

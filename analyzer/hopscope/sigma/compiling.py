@@ -34,6 +34,7 @@ from sigma.types import (
     SpecialChars,
 )
 
+from hopscope.addresses import unmapped, unmapped_network
 from hopscope.records import HOST_EVENT_IDS
 from hopscope.sigma import fields, regexes
 from hopscope.sigma.columns import HOST_EVENT
@@ -43,7 +44,6 @@ from hopscope.sigma.refusing import Cause, Refused
 UNSET = frozenset({"", "-"})
 """Texts by which logs say that there is no value; records have null there."""
 
-_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 _COMPARISONS = {
     CompareOperators.LT: "lt",
     CompareOperators.LTE: "lte",
@@ -122,7 +122,7 @@ def _test(field: str, value: Any, kind: str) -> Expression:
         case SigmaCIDRExpression():
             if sort not in ("address", "texts"):
                 raise Refused(Cause.MODIFIER, f"cidr on {column}, which holds no addresses")
-            return Test(column, "network", _network(value.network))
+            return Test(column, "network", str(unmapped_network(value.network)))
         case SigmaCompareExpression():
             return _comparison(column, sort, value)
         case SigmaFieldReference():
@@ -165,12 +165,6 @@ def _regex(value: SigmaRegularExpression) -> str:
     pattern = (f"(?{flags})" if flags else "") + str(value.regexp)
     regexes.check(pattern)
     return pattern
-
-
-def _network(net: ipaddress.IPv4Network | ipaddress.IPv6Network) -> str:
-    if isinstance(net, ipaddress.IPv6Network) and net.prefixlen >= 96 and net.subnet_of(_MAPPED):
-        return f"{ipaddress.IPv4Address(int(net.network_address) & 0xFFFFFFFF)}/{net.prefixlen - 96}"
-    return str(net)
 
 
 def _placeholders(text: SigmaString) -> str:
@@ -225,8 +219,6 @@ def lower(text: str) -> str:
 def shortest(text: str) -> str:
     """An address in its shortest form, an IPv4 one that is mapped to IPv6 as IPv4; other texts as they are."""
     try:
-        address = ipaddress.ip_address(text)
+        return str(unmapped(ipaddress.ip_address(text)))
     except ValueError:
         return text
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return str(mapped or address)

@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hopscope.addresses import unmapped
 from hopscope.records import HOST_EVENT_SCHEMA
 from hopscope.sources import zeek_values
 from hopscope.sources.zeek_values import PORTS
@@ -159,11 +160,9 @@ def _dates(column: pa.Array) -> pa.Array:
 def _address(text: str) -> str | None:
     """The shortest form (RFC 5952), without a zone; an IPv4-mapped address is the IPv4 one."""
     try:
-        address = ipaddress.ip_address(text.partition("%")[0])
+        return str(unmapped(ipaddress.ip_address(text.partition("%")[0])))
     except ValueError:
         return None
-    mapped = getattr(address, "ipv4_mapped", None)
-    return str(mapped or address)
 
 
 def _port(text: str) -> int | None:

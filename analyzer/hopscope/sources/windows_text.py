@@ -22,16 +22,10 @@ def pieces(source: Source, size: int = PIECE_BYTES) -> Iterator[bytes]:
     buffer = np.empty(size, np.uint8)
     first = buffer[: source.readinto(buffer)].tobytes()
     mark, encoding = _encoding(first)
-    if encoding == "utf-8":
-        piece = first[len(mark) :]
-        while piece:
-            yield piece
-            piece = buffer[: source.readinto(buffer)].tobytes()
-        return
-    decoder = codecs.getincrementaldecoder(encoding)("replace")
+    decoder = None if encoding == "utf-8" else codecs.getincrementaldecoder(encoding)("replace")
     piece = first[len(mark) :]
     while piece:
-        yield decoder.decode(piece).encode("utf-8", "replace")
+        yield piece if decoder is None else decoder.decode(piece).encode("utf-8", "replace")
         piece = buffer[: source.readinto(buffer)].tobytes()
 
 

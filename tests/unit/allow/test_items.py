@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hopscope.addresses import Address
 from hopscope.allow import items
 from hopscope.allow.items import Names, Networks, Service
 
@@ -121,9 +122,7 @@ _ADDRESSES = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6))
 
 
 @given(st.lists(st.tuples(_ADDRESSES, st.integers(1, 32)), max_size=8), _ADDRESSES)
-def test_networks_cover_what_the_standard_library_says(
-    given_nets: list[tuple[items.Address, int]], address: items.Address
-) -> None:
+def test_networks_cover_what_the_standard_library_says(given_nets: list[tuple[Address, int]], address: Address) -> None:
     nets = [ipaddress.ip_network((a, length), strict=False) for a, length in given_nets]
     plain = getattr(address, "ipv4_mapped", None) or address
     expected = any(plain.version == n.version and plain in n for n in nets)
