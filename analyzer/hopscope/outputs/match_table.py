@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from hopscope.hunting import Findings
 
 LABELS = 10
+UIDS = 3
 SIGMA = "sigma"
 RECORDS = {"connection": "connection", "dns_query": "DNS query", "host_event": "host event"}
 
@@ -32,8 +33,8 @@ def told_of(match: RuleMatch) -> Iterator[Row]:
         yield _row("ATT&CK", "; ".join(attack))
     period = words.period(match.first_seen, match.last_seen)
     yield _row("seen", f"{words.plural(match.records, RECORDS[match.kind])}, {period}")
-    if match.uids:
-        yield _row("records", words.listed(match.uids, 3))
+    if match.uids:  # at most ten of them are kept
+        yield _row("records", words.listed(match.uids, UIDS, of=match.records))
 
 
 def where(match: RuleMatch) -> str:
@@ -42,8 +43,7 @@ def where(match: RuleMatch) -> str:
     if match.server is None:
         return f"{client} asked for {match.name or 'no name'}"
     name = "" if match.name is None else f" ({match.name})"
-    proto = f"/{match.proto}" if match.proto and match.port is not None else ""
-    return f"{client} to {endpoint(match.server, match.port)}{proto}{name}"
+    return f"{client} to {endpoint(match.server, match.port, match.proto)}{name}"
 
 
 def listed(matches: Sequence[RuleMatch]) -> list[str]:

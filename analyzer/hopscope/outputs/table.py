@@ -74,7 +74,7 @@ def summary(count: InputCount) -> str:
     if count.packets:
         read.insert(0, words.plural(count.packets, "packet"))
     logs = "log file" if count.connections or count.dns_queries else "input"
-    what = "input" if count.host_events else "capture" if count.packets else logs
+    what = "input" if count.host_events or count.passed_over else "capture" if count.packets else logs
     inputs = f"{words.plural(count.inputs, what)}: " if count.inputs else ""
     missing = f", {count.missing:,} missing" if count.missing else ""
     return f"{inputs}{', '.join(read)}; {count.refused:,} refused{missing}"

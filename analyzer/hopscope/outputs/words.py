@@ -98,8 +98,7 @@ def hop(finding: Finding) -> str:
 
 
 def _place(finding: Finding) -> str:
-    transport = f"/{finding.proto}" if finding.proto and finding.port is not None else ""
-    return f"{endpoint(finding.hop, finding.port)}{transport}"
+    return endpoint(finding.hop, finding.port, finding.proto)
 
 
 def behind(known: FarEnd) -> str | None:
@@ -145,10 +144,11 @@ def program(known: Process | RuleMatch) -> str:
     return f"{known.process or 'a process'}{pid}{user} on {known.host}"
 
 
-def listed(values: Sequence[str], most: int) -> str:
-    """`a, b, c and 4 more`; empty when there are none."""
-    more = f" and {len(values) - most} more" if len(values) > most else ""
-    return ", ".join(values[:most]) + more
+def listed(values: Sequence[str], most: int, of: int | None = None) -> str:
+    """`a, b, c and 4 more`; empty when there are none. `of`: how many there are, where fewer are known."""
+    shown = values[:most]
+    left = (len(values) if of is None else of) - len(shown)
+    return ", ".join(shown) + (f" and {left} more" if left > 0 else "")
 
 
 def moment(text: str) -> str:

@@ -66,6 +66,8 @@ def records(file: EventFile, count: InputCount, tell: Callable[[int], None] | No
             yield Batch(host_events=gathered.batch())
         if source.damage is not None:
             count.note(source.damage.line(file.name))
+        elif gathered.cut:
+            count.note(f"{file.name}: the file ends in the middle, what it held behind that is lost; copy it again")
     count.inputs += 1
     count.passed_over += gathered.others
     count.refused += gathered.strange + gathered.timeless + gathered.odd
@@ -107,6 +109,6 @@ def _form(source: Source) -> Form | None:
     is_lines = windows_json.is_lines(text)
     for _ in (windows_json.lines if is_lines else windows_json.objects)([text], found):
         pass
-    if found.others or found.settle():
+    if found.others or found.settle() or found.timeless:
         return "json lines" if is_lines else "json"
     return None

@@ -31,7 +31,9 @@ def events(source: Source, into: Gathered) -> Iterator[None]:
     from evtx import PyEvtxParser
 
     header = _read(source, HEADER_BYTES)
+    into.cut = len(header) < HEADER_BYTES
     while chunks := _read(source, CHUNKS * CHUNK_BYTES):
+        into.cut |= len(chunks) % CHUNK_BYTES > 0
         try:
             parser = PyEvtxParser(io.BytesIO(header + _without_tables(chunks)), number_of_threads=1, indent=False)
         except (OSError, RuntimeError):

@@ -61,6 +61,7 @@ class Gathered:
         self.strange = 0  # rows that are no events
         self.timeless = 0  # events without a time
         self.odd = 0  # addresses and ports that are none
+        self.cut = False  # the file ends where no file of its form does
         self._heads: list[tuple[str, int, Any, Any, Any]] = []
         self._data: list[Any] = []
         self._ecs: dict[int, tuple[Any, ...]] = {}  # by the event's place

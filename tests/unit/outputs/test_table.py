@@ -109,10 +109,20 @@ def test_what_a_rule_fired_on_is_told_where_nothing_else_was_found() -> None:
         "  process   C:\\Users\\alice\\sync.exe (pid 812) as CORP\\alice on WS01.corp.example\n"
         "  ATT&CK    T1090.002 Proxy: External Proxy\n"
         "  seen      10 host events, 2026-11-21 23:16:37 to 23:17:02 UTC\n"
-        "  records   WS01.corp.example/4711\n"
+        "  records   WS01.corp.example/4711 and 9 more\n"
         "\n"
         "no finding at medium or above, and Sigma rules fired at 1 place\n"
     )
+
+
+def test_records_that_are_not_named_are_counted_though_only_ten_are_kept() -> None:
+    shown = text("medium", matches=(dataclasses.replace(MATCH, records=25, uids=tuple(f"C{n}" for n in range(10))),))
+    assert "  records   C0, C1, C2 and 22 more\n" in shown
+
+
+def test_files_of_which_nothing_was_used_are_no_captures() -> None:
+    shown = text("medium", count=InputCount(inputs=2, packets=9, connections=1, passed_over=7))
+    assert "read      2 inputs: 9 packets, 1 connection, 0 DNS queries; 0 refused\n" in shown
 
 
 def test_a_query_that_a_rule_fired_on_has_no_server() -> None:

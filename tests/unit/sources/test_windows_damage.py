@@ -176,9 +176,36 @@ def test_a_chain_of_strings_that_was_made_to_circle_is_not_followed(tmp_path: Pa
 def test_a_log_that_was_cut_keeps_what_is_whole(tmp_path: Path) -> None:
     log = evtx(events(100))
     (tmp_path / "e").write_bytes(log[: 4096 + (1 << 16) + 20_000])
-    found = ports(tmp_path / "e", InputCount())
+    count = InputCount()
+    found = ports(tmp_path / "e", count)
     assert 20 < len(found) < 40, "20 are in the first chunk"
     assert found == list(range(1, len(found) + 1))
+    cut = f"{tmp_path / 'e'}: the file ends in the middle, what it held behind that is lost; copy it again"
+    assert cut in (count.problems or [])
+
+
+def test_a_log_that_was_cut_in_its_header_is_told(tmp_path: Path) -> None:
+    (tmp_path / "e").write_bytes(evtx(events(1))[:2000])
+    count = InputCount()
+    assert ports(tmp_path / "e", count) == []
+    assert [problem.partition(": ")[2][:27] for problem in count.problems or []] == ["the file ends in the middle"]
+
+
+def test_a_whole_log_is_not_taken_for_a_cut_one(tmp_path: Path) -> None:
+    (tmp_path / "e").write_bytes(evtx(events(100)))
+    count = InputCount()
+    assert len(ports(tmp_path / "e", count)) == 100
+    assert not count.problems
+
+
+def test_events_of_which_no_time_can_be_read_are_known_for_events(tmp_path: Path) -> None:
+    text = "7/19/2019 2:50:25 PM"
+    rows = [forms.nxlog(e) | {"UtcTime": text, "EventTime": text} for e in events(2)]
+    (tmp_path / "e").write_bytes(lines(rows))
+    count = InputCount()
+    assert ports(tmp_path / "e", count) == []
+    assert count.refused == 2
+    assert count.problems == [f"{tmp_path / 'e'}: 2 events without a readable time left out; export times in ISO 8601"]
 
 
 def test_a_log_of_which_only_the_header_is_there(tmp_path: Path) -> None:
