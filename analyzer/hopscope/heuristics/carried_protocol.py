@@ -38,10 +38,10 @@ FACTS = (
 class CarriedProtocol:
     """Does a destination take in what only a tunnel's or a multiplexer's end takes in?
 
-    Formula: `websocket_db` for a pair whose content was recognised as a websocket and, inside it, as TLS,
-    SSH, SOCKS, RDP, SMB or FTP: the websocket's server unpacks it and passes it on (wstunnel, websockify; chisel
-    names itself, see `leaked_far_end`). `shared_port_db` for a pair whose port answered SSH in some connections and TLS in
-    others: sslh and its like look at the first bytes and relay to one of several servers.
+    Formula: `websocket_db` for a pair whose content was recognised as a websocket and, inside it, as TLS, SSH, SOCKS,
+    RDP, SMB or FTP: the websocket's server unpacks it and passes it on (wstunnel, websockify; chisel names itself, see
+    `leaked_far_end`). `shared_port_db` for a pair whose port answered SSH in some connections and TLS in others: sslh
+    and its like look at the first bytes and relay to one of several servers.
 
     Weights: both assumed; no publication gives a rate, and no ordinary pair of the lab captures shows
     either. Look-alikes: remote
