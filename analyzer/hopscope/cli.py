@@ -88,7 +88,7 @@ def hunt(
     allowed = using.over(labels.marked(found, said))
     visible = found.only(allowed.shown)
     shown = visible.at_least(severity)
-    form = form or ("table" if out is None and sys.stdout.isatty() else "jsonl")
+    form = options.form_for(form, out)
     _output(visible, shown, severity, form, out, keep, captures, allowed.lines)
     return FOUND if shown or shown.matches else NOTHING
 

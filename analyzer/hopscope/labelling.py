@@ -103,7 +103,7 @@ def listed(form: str | None, severity: str, labels_file: str | None, store_file:
     from hopscope.outputs import label_table, page
 
     kept = labels.in_force(labels.read(options.labelled(labels_file)))
-    if (form or ("table" if sys.stdout.isatty() else "jsonl")) == "jsonl":
+    if options.form_for(form) == "jsonl":
         sys.stdout.writelines(f"{given.to_json()}\n" for given in kept)
         return NOTHING
     path = options.kept(store_file)

@@ -77,13 +77,19 @@ allow_file = click.option(
 form = click.option(
     "--format", "form", type=click.Choice(["table", "jsonl"]), help="[default: table on a terminal, else jsonl]"
 )
+SEVERITY = click.Choice(["info", "low", "medium", "high", "critical"])  # findings.SEVERITIES, which loads slowly
 severity = click.option(
     "--severity",
-    type=click.Choice(["info", "low", "medium", "high", "critical"]),
+    type=SEVERITY,
     default="medium",
     show_default=True,
     help="Show findings of this severity and above; lower ones are kept all the same.",
 )
+
+
+def form_for(named: str | None, out: str | None = None) -> str:
+    """How to print: as --format names it, else a table on a terminal; JSON Lines elsewhere and to the file `out`."""
+    return named or ("table" if out is None and sys.stdout.isatty() else "jsonl")
 
 
 def now() -> datetime:

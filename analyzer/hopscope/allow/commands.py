@@ -130,7 +130,7 @@ def list_(
 
     using = _using(allow_file, config_file)
     entries = listing.listed(using, store_file, labels_file, options.now())
-    if (form or ("table" if sys.stdout.isatty() else "jsonl")) == "jsonl":
+    if options.form_for(form) == "jsonl":
         sys.stdout.writelines(f"{line}\n" for line in map(listing.to_json, entries))
     else:
         _page(listing.rows(entries, using.path, options.now().date()))

@@ -50,7 +50,7 @@ def findings(
     shown = visible.at_least(severity)
     hidden = hunting.Findings(after.hidden, InputCount()).at_least(severity) if everything else ()
     rows = [table.verdict(shown, visible, severity), *table.allowed(after.lines)]
-    if (form or ("table" if sys.stdout.isatty() else "jsonl")) == "jsonl":
+    if options.form_for(form) == "jsonl":
         lines = (*map(jsonl.finding, (*shown, *hidden)), *map(jsonl.rule_match, shown.matches))
         sys.stdout.writelines(f"{line}\n" for line in lines)
         page.write(rows, page.console(sys.stderr))

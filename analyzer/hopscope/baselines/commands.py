@@ -104,7 +104,7 @@ def listed(form: str | None, config_file: str | None) -> int:
 
     use = hunting.settings(config_file, None).baseline.use
     kept = versions.listed(places.baselines(os.environ))
-    if (form or ("table" if sys.stdout.isatty() else "jsonl")) == "jsonl":
+    if options.form_for(form) == "jsonl":
         sys.stdout.writelines(f"{json.dumps(dataclasses.asdict(about))}\n" for about in kept)
     else:
         _write(baseline_page.listed(kept, use))

@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from hopscope import options
 from hopscope.options import DONE_CODES, NOTHING
 
 
@@ -29,7 +30,7 @@ def coverage(form: str | None) -> int:
     from hopscope.outputs import coverage_table, page
 
     told = covering.coverage()
-    form = form or ("table" if sys.stdout.isatty() else "jsonl")
+    form = options.form_for(form)
     if form == "table":
         page.write(coverage_table.rows(told), page.console(sys.stdout))
     else:

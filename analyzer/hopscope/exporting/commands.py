@@ -24,7 +24,7 @@ TOLD = 100  # lines on what isn't listed; the rest is counted
 
 @click.command(epilog=DONE_CODES)
 @click.argument("form", type=click.Choice(FORMATS), metavar="|".join(FORMATS))
-@click.option("--severity", type=click.Choice(["info", "low", "medium", "high", "critical"]), default="high",
+@click.option("--severity", type=options.SEVERITY, default="high",
               show_default=True, help="List findings of this severity and above.")  # fmt: skip
 @click.option("--expires", metavar="WHEN", default="7d", show_default=True,
               help="How long a hop is listed after it was last seen (12h, 7d, 2w), or the day all ends.")  # fmt: skip

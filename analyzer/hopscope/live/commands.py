@@ -150,7 +150,7 @@ def _stay(
     keep = options.keeping(store_file)
     if keep is not None:
         runs.forget(places.run_of(keep))  # it isn't what these findings come from
-    form = form or ("table" if sys.stdout.isatty() else "jsonl")
+    form = options.form_for(form)
 
     def renewed() -> bool:
         before = settings.config

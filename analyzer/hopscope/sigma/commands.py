@@ -48,7 +48,7 @@ def check(paths: tuple[Path, ...], everything: bool, form: str | None, config_fi
     settings = hunting.settings(config_file, None).sigma
     asked = paths or [Path(p) for p in settings.rules]
     told = load(asked, shipped=not paths and settings.shipped)
-    if _form(form) == "jsonl":
+    if options.form_for(form) == "jsonl":
         sys.stdout.writelines(f"{line}\n" for line in (*rule_table.applied(told), *rule_table.unsupported(told)))
     else:
         page.write(rule_table.checked(told, everything), page.console(sys.stdout))
@@ -67,12 +67,8 @@ def list_(paths: Sequence[Path], form: str | None, config_file: str | None) -> i
 
     settings = hunting.settings(config_file, None).sigma
     told = load([*(Path(p) for p in settings.rules), *paths], settings.shipped, settings.disabled)
-    if _form(form) == "jsonl":
+    if options.form_for(form) == "jsonl":
         sys.stdout.writelines(f"{line}\n" for line in rule_table.applied(told))
     else:
         page.write(rule_table.listed(told), page.console(sys.stdout))
     return NOTHING
-
-
-def _form(form: str | None) -> str:
-    return form or ("table" if sys.stdout.isatty() else "jsonl")

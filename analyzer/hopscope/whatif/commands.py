@@ -81,7 +81,7 @@ def whatif(
         outcome, differences(run.config, config), len(config.overrides) - len(run.config.overrides),
         again.again, severity,
     )  # fmt: skip
-    if (form or ("table" if sys.stdout.isatty() else "jsonl")) == "jsonl":
+    if options.form_for(form) == "jsonl":
         sys.stdout.writelines(f"{line}\n" for line in whatif_table.jsonl(outcome, marks))
         page.write(summary, page.console(sys.stderr))
     else:
