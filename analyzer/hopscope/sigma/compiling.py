@@ -44,6 +44,7 @@ from hopscope.sigma.refusing import Cause, Refused
 UNSET = frozenset({"", "-"})
 """Texts by which logs say that there is no value; records have null there."""
 
+_PROTOCOLS = {"1": "icmp", "6": "tcp", "17": "udp", "58": "icmp"}  # Security writes numbers, records have names
 _COMPARISONS = {
     CompareOperators.LT: "lt",
     CompareOperators.LTE: "lte",
@@ -139,7 +140,9 @@ def _test(field: str, value: Any, kind: str) -> Expression:
 
 
 def _number(column: str, sort: str, number: float) -> Test:
-    return Test(column, "eq", number) if sort == "number" else Test(column, "equals", str(number))
+    if sort == "number":
+        return Test(column, "eq", number)
+    return _plain(column, sort, str(number), cased=False)
 
 
 def _comparison(column: str, sort: str, value: SigmaCompareExpression) -> Expression:
@@ -208,6 +211,8 @@ def _plain(column: str, sort: str, text: str, cased: bool) -> Test:
             pass  # never equal, but what a rule says is tested as it stands
     if sort == "address":
         text = shortest(text)
+    if column == "proto":
+        text = _PROTOCOLS.get(text, text)
     return Test(column, "equals", text if cased else lower(text), cased)
 
 

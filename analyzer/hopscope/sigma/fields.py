@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterator
 from importlib import resources
 
 from sigma.processing.pipeline import ProcessingPipeline
+from sigma.processing.transformations import AddConditionTransformation
 from sigma.rule import SigmaDetection, SigmaDetectionItem, SigmaLogSource, SigmaRule
 from sigma.types import SigmaFieldReference
 
 from hopscope.sigma.columns import NAMES, SORTS
 from hopscope.sigma.refusing import Cause, Refused
+
+_UNDERSCORED = re.compile(r"\bof\s+_", re.IGNORECASE)
 
 COLUMN = "record."
 """What the pipelines begin the names of columns with, so that no field of a rule passes for one."""
@@ -46,10 +50,22 @@ def to_columns(rule: SigmaRule, kind: str) -> None:
     """
     lacking = sorted({field for field in _fields(rule) if field.startswith(COLUMN)})
     if not lacking:
+        _check_names(rule, kind)
         pipeline(kind).apply(rule)
         lacking = sorted({field for field in _fields(rule) if not field.startswith(COLUMN)})
     if lacking:
         raise Lacking(f"{NAMES[kind]} have no {', '.join(lacking)}", len(lacking))
+
+
+def _check_names(rule: SigmaRule, kind: str) -> None:
+    """Raises Refused where the rule's own detections would be mixed with those that the pipeline adds."""
+    made = (item.transformation for item in pipeline(kind).items)
+    added = {t.name for t in made if isinstance(t, AddConditionTransformation)}
+    if taken := added & rule.detection.detections.keys():
+        raise Refused(Cause.CONDITION, f"its detection {min(taken)} is called as one of hopscope's; call it otherwise")
+    for condition in rule.detection.condition:
+        if _UNDERSCORED.search(condition):
+            raise Refused(Cause.CONDITION, "it asks for some of the detections that begin with an underscore")
 
 
 def column_of(field: str, kind: str) -> tuple[str, str]:

@@ -25,6 +25,7 @@ from hopscope.sigma.shipped import SUFFIXES
 KINDS = (HOST_EVENT, CONNECTION, DNS_QUERY)
 LARGEST = 1 << 20  # bytes: rules are a few thousand
 DEEPEST = 500  # levels
+MODIFIERS = 8  # of a field; public rules have four at most
 MARKS = frozenset({"detection", "logsource", "correlation", "filter"})
 """A document that has one of these is meant as a rule; others lie beside rules and are passed over."""
 
@@ -101,8 +102,10 @@ def _first_line(error: BaseException) -> str:
 
 
 def _rule(document: dict[Any, Any], place: str, collection: bool) -> Rule | Unsupported:
-    title = str(document.get("title", ""))[:300]
+    title = told if isinstance(told := document.get("title"), str) else ""
+    title = title[:300]
     try:
+        _check_modifiers(document.get("detection"))
         if collection:
             raise Refused(Cause.COLLECTION, "collections (action: global) are not applied")
         return _compiled(document, title, place)
@@ -112,6 +115,20 @@ def _rule(document: dict[Any, Any], place: str, collection: bool) -> Rule | Unsu
         return Unsupported(place, title, f"pySigma: {_first_line(e)}")
     except Exception as e:  # what pySigma didn't expect of a rule mustn't keep the others from being applied
         return Unsupported(place, title, f"can't be read ({type(e).__name__}: {_first_line(e)})")
+
+
+def _check_modifiers(detection: Any) -> None:
+    """Raises Refused where a field has more modifiers than any rule: base64 upon base64 makes texts of any size."""
+    waiting, seen = [detection], set[int]()
+    while waiting:
+        node = waiting.pop()
+        if not isinstance(node, dict | list) or id(node) in seen:  # aliases lead to the same again
+            continue
+        seen.add(id(node))
+        for key in node if isinstance(node, dict) else ():
+            if isinstance(key, str) and key.count("|") > MODIFIERS:
+                raise Refused(Cause.MODIFIER, f"it has more than {MODIFIERS} modifiers of one field ({key[:60]} ...)")
+        waiting.extend(node.values() if isinstance(node, dict) else node)
 
 
 def _compiled(document: dict[Any, Any], title: str, place: str) -> Rule:

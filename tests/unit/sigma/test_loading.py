@@ -175,6 +175,29 @@ plain = st.recursive(
 )
 
 
+def test_a_title_that_is_no_text_is_not_written_out() -> None:
+    nested = "\n".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 40))
+    text = (
+        f"a0: &a0 x\n{nested}\ntitle: *a39\nlogsource: {{category: dns}}\ndetection: {{s: {{query: x}}, condition: s}}"
+    )
+    [told] = reading.of_text(text.encode(), "a.yml")
+    assert isinstance(told, Unsupported)
+    assert told.title == ""
+
+
+@pytest.mark.parametrize("modifiers", ["base64|" * 60 + "contains", "base64offset|" * 40 + "contains", "wide|" * 60])
+def test_modifiers_upon_modifiers_are_refused(modifiers: str) -> None:
+    told = refused(searching([{"Image|" + modifiers.rstrip("|"): "abc"}]))
+    assert "more than 8 modifiers" in told.reason
+
+
+def test_detections_that_begin_with_an_underscore() -> None:
+    own = {"_mine": {"Image|endswith": r"\a.exe"}, "condition": "_mine"}
+    assert isinstance(one(own), Rule)
+    assert "underscore" in refused(own | {"condition": "1 of _*"}).reason, "those that restrict it to its log source"
+    assert "_sysmon_connection_only" in refused({"_sysmon_connection_only": {"Image": "x"}, **own}).reason
+
+
 @settings(max_examples=200, deadline=None)
 @given(plain, st.just("sel") | st.text(alphabet="sel_*1ofandnotr() |", max_size=30), st.none() | plain)
 def test_no_rule_stops_the_others_from_being_loaded_and_what_is_loaded_is_evaluated(

@@ -27,6 +27,21 @@ def fires(search: Any, record: dict[str, Any], condition: str = "sel", logsource
 
 
 @pytest.mark.parametrize(
+    ("value", "proto", "expected"),
+    [
+        (6, "tcp", True),
+        ("6", "tcp", True),
+        (17, "tcp", False),
+        (17, "udp", True),
+        (47, "47", True),
+        ("TCP", "tcp", True),
+    ],
+)
+def test_protocols_by_number_and_by_name(value: Any, proto: str, expected: bool) -> None:
+    assert fires({"Protocol": value}, {"proto": proto}) is expected
+
+
+@pytest.mark.parametrize(
     ("value", "name", "expected"),
     [
         ("*.portmap.io", "a.portmap.io", True),
