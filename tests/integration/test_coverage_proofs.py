@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import functools
-import json
 import pkgutil
 from collections.abc import Set
 
-import hopscope
 from hopscope import exporting, sigma, sources
 from hopscope.coverage import coverage
 from hopscope.heuristics import registry
-from support.collecting import ROOT, collected
+from support import labelled
+from support.collecting import collected
 from support.proofs import Known, problems
 from support.silencing import failing
 
-PCAPS = ROOT / "pcaps"
 
-
-@functools.cache
 def shown(capture: str) -> Set[str]:
     """The heuristics with positive evidence of a true hop in a capture of ours."""
-    truth = json.loads((PCAPS / f"{capture}.json").read_text(encoding="utf-8"))
-    hops = {(h["hop"], h["port"]) for h in truth["hops"]}
-    found = hopscope.hunt(PCAPS / f"{capture}.pcap.gz")
-    told = [f for f in found if any(f.hop == hop and f.port in (None, port) for hop, port in hops)]
+    hops = labelled.hops(capture)
+    told = [f for f in labelled.found(capture) if any(f.hop == hop and f.port in (None, port) for hop, port in hops)]
     return {piece.heuristic for f in told for piece in f.evidence if piece.decibans > 0}
 
 
@@ -35,7 +28,7 @@ def known() -> Known:
         rules={rule.id for rule in sigma.load([]).rules},
         outputs=set(exporting.FORMATS),
         sources={module.name for module in pkgutil.iter_modules(sources.__path__)},
-        captures={p.stem for p in PCAPS.glob("*.json") if p.with_suffix(".pcap.gz").is_file()},
+        captures={p.stem for p in labelled.PCAPS.glob("*.json") if p.with_suffix(".pcap.gz").is_file()},
     )
 
 

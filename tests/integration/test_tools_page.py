@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import functools
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-import hopscope
 from hopscope.heuristics import registry
+from support import labelled
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "tools.md").read_text(encoding="utf-8")
@@ -85,11 +84,9 @@ def test_every_section_has_its_sources(section: str) -> None:
 
 
 @pytest.mark.parametrize("row", [r for r in rows() if r.captures], ids=lambda r: r.tool)
-def test_a_capture_shows_what_its_row_says(pcaps: Path, row: Row) -> None:
+def test_a_capture_shows_what_its_row_says(row: Row) -> None:
     for capture in row.captures:
-        truth = json.loads((pcaps / f"{capture}.json").read_text(encoding="utf-8"))
-        hops = {(hop["hop"], hop["port"]) for hop in truth["hops"]}
-        found = hopscope.hunt(pcaps / f"{capture}.pcap.gz").at_least("medium")
-        assert {(f.hop, f.port) for f in found} == hops
+        found = labelled.found(capture).at_least("medium")
+        assert {(f.hop, f.port) for f in found} == labelled.hops(capture)
         told = {piece.heuristic for f in found for piece in f.evidence if piece.decibans > 0}
         assert told & row.caught_by

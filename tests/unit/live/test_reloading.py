@@ -100,7 +100,8 @@ def test_what_needs_a_restart_stays_and_the_rest_is_taken(path: Path) -> None:
     settings = watch(path)
     write(
         path,
-        "[window]\nhours = 48\n[network]\nlocal_nets = ['10.0.0.0/8']\n[live]\ntick_s = 3\nqueue_mb = 1\n[sigma]\nshipped = false\n",
+        "[window]\nhours = 48\n[network]\nlocal_nets = ['10.0.0.0/8']\n[live]\ntick_s = 3\nqueue_mb = 1\n"
+        "[sigma]\nshipped = false\n",
     )
     lines = settings.look()
     assert lines[0] == f"{path}: read again; live.tick_s changed"

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from hopscope.sigma.evaluating import Program
+from hopscope.sigma.expressions import Expression
 from hopscope.sigma.reading import of_text
 from hopscope.sigma.rules import Rule
 from support import sigma_cases
@@ -39,17 +40,16 @@ def test_generated_rules_fire_where_the_interpreter_says(seed: int) -> None:
 
 def test_rules_together_say_what_each_says_alone() -> None:
     chance = random.Random(3)
-    made = list(sigma_cases.rules(RULES, chance))
-    for kind in ("host_event", "connection", "dns_query"):
+    expressions: dict[str, list[Expression]] = {"host_event": [], "connection": [], "dns_query": []}
+    for source, document in sigma_cases.rules(RULES, chance):
+        [rule] = of_text(yaml.safe_dump(document).encode(), "made.yml")
+        assert isinstance(rule, Rule)
+        expressions[source.kind].append(rule.expressions[source.kind])
+    for kind, some in expressions.items():
         batch = sigma_cases.records(kind, RECORDS, chance)
-        expressions = []
-        for source, document in made:
-            [rule] = of_text(yaml.safe_dump(document).encode(), "made.yml")
-            if source.kind == kind:
-                assert isinstance(rule, Rule)
-                expressions.append(rule.expressions[kind])
-        together = Program(kind, expressions).on(batch)
-        for expression, told in zip(expressions, together, strict=True):
+        together = Program(kind, some).on(batch)
+        assert some
+        for expression, told in zip(some, together, strict=True):
             [alone] = Program(kind, [expression]).on(batch)
             assert np.array_equal(np.broadcast_to(told, RECORDS), np.broadcast_to(alone, RECORDS))
 

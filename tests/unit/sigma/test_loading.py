@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -287,12 +286,3 @@ def test_a_run_tells_how_many_and_names_those_nearest_to_being_applied_first(tmp
     assert lines[1].startswith("sigma: x.yml: Near: "), "as seen from the directory that was named"
     assert [("Near" in line, "Elsewhere 0" in line) for line in lines[1:3]] == [(True, False), (False, True)]
     assert lines[3:] == [f"sigma: and 2 more: hopscope sigma check {tmp_path} names them"]
-
-
-def test_two_hundred_generated_rules_are_applied() -> None:
-    told = [
-        found
-        for _, document in sigma_cases.rules(200, random.Random(5))
-        for found in reading.of_text(yaml.safe_dump(document).encode(), "made.yml")
-    ]
-    assert Counter(type(t) for t in told) == {Rule: 200}
