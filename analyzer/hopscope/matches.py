@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import ntpath
 import re
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
 import pyarrow as pa
@@ -20,6 +21,7 @@ from hopscope.sigma.gathering import PLACE
 
 INFORMATIONAL = "informational"  # Sigma's word for info
 KEPT = 10  # processes and rules kept with a finding
+ROWS = 256  # of a table, looked at together
 
 
 class HostsTold:
@@ -30,7 +32,21 @@ class HostsTold:
         wanted = pa.array(servers, pa.string())
         asked = pc.and_(pc.is_null(m["server"]), pc.is_in(m["name"], value_set=pa.array(names, pa.string())))
         self._all = p
-        self._processes: list[dict[str, Any]] = p.filter(pc.is_in(p["server"], value_set=wanted)).to_pylist()
+        opened = p.filter(pc.and_(pc.is_in(p["server"], value_set=wanted), pc.fill_null(p["initiated"], True)))
+        # a server that a whole site talks to may have a million rows: they stay columns, those told first in front
+        order = pc.sort_indices(
+            opened,
+            sort_keys=[
+                ("server", "ascending"), ("connections", "descending"), ("events", "descending"),
+                ("first_us", "ascending"), ("host", "ascending"), ("process", "ascending"),
+            ],
+        )  # fmt: skip
+        self._opened: pa.Table = opened.take(order)
+        self._of_server: dict[str, tuple[int, int]] = {}  # where its rows begin, and how many they are
+        begin = 0
+        for count in pc.value_counts(self._opened["server"]).to_pylist():
+            self._of_server[count["values"]] = (begin, count["counts"])
+            begin += count["counts"]
         self._matches: list[dict[str, Any]] = m.filter(
             pc.or_(pc.is_in(m["server"], value_set=wanted), asked)
         ).to_pylist()
@@ -42,14 +58,28 @@ class HostsTold:
         several share are told apart.
         """
         places = {(p["client"], p["server"], p["port"], p["proto"]) for p in pairs}
-        mine = [
-            row for row in self._processes
-            if (row["client"], row["server"], row["port"], row["proto"]) in places and row["initiated"] is not False
-            and row["sensor"] in (None, scored.sensor)
-            and (scored.entity.kind != "name" or row["name"] == scored.entity.value or set(row["uids"] or ()) & uids)
-        ]  # fmt: skip
+        mine: list[dict[str, Any]] = []
+        for server in sorted({p["server"] for p in pairs}):
+            found = (
+                row for row in self._at(server, scored, {p["client"] for p in pairs})
+                if (row["client"], row["server"], row["port"], row["proto"]) in places
+                and (scored.entity.kind != "name" or row["name"] == scored.entity.value or set(row["uids"]) & uids)
+            )  # fmt: skip
+            mine.extend(itertools.islice(found, KEPT))
         mine.sort(key=lambda r: (-r["connections"], -r["events"], r["first_us"], r["host"] or "", r["process"] or ""))
         return tuple(process(row) for row in mine[:KEPT])
+
+    def _at(self, server: str, scored: Scored, clients: Set[str]) -> Iterator[dict[str, Any]]:
+        """What clients' processes opened to a server, as the entity's sensor saw it, those told first in front."""
+        begin, rows = self._of_server.get(server, (0, 0))
+        its = self._opened.slice(begin, rows)
+        its = its.filter(pc.is_in(its["client"], value_set=pa.array(clients, pa.string())))
+        its = its.filter(pc.fill_null(pc.equal(its["sensor"], pa.scalar(scored.sensor, pa.string())), True))
+        if scored.entity.kind == "name":
+            its = its.filter(pc.or_(its["name"].is_valid(), pc.greater(its["connections"], 0)))
+        for some in its.to_batches(max_chunksize=ROWS):
+            for row in some.to_pylist():  # until enough are found
+                yield row | {"uids": row["uids"] or []}
 
     def rules(
         self, scored: Scored, pairs: Sequence[Mapping[str, Any]], dns_names: Sequence[str]

@@ -64,6 +64,11 @@ def test_at_an_address_that_names_share_the_name_s_own_processes_are_told() -> N
     assert pids(*rows, of=name, uids=frozenset({"C5"})) == [2, 3]
 
 
+def test_rows_behind_many_others_of_the_server_are_found() -> None:
+    busy = [{"pid": n, "port": 80, "connections": 1000 - n} for n in range(600)]
+    assert pids(*busy, {"pid": 7001}, *busy, {"pid": 7002, "connections": 3}) == [7002, 7001]
+
+
 def test_a_bounded_number_is_kept() -> None:
     assert len(pids(*({"pid": n} for n in range(KEPT + 5)))) == KEPT
 
