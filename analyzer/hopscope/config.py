@@ -115,7 +115,9 @@ class EventsSettings:
 class SigmaSettings:
     """[sigma]"""
 
-    rules: tuple[str, ...] = setting((), "", "files and directories of Sigma rules that every run applies")
+    rules: tuple[str, ...] = setting(
+        (), "", "files and directories of Sigma rules that every run applies; whole paths, which may begin with ~"
+    )
     shipped: bool = setting(True, "", "apply the rules that hopscope brings")
     disabled: tuple[str, ...] = setting((), "", "rules that are not applied, by id or title")
 

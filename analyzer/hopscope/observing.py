@@ -23,7 +23,7 @@ class Observer:
 
     def __init__(self, config: Config):
         s = config.sigma
-        rules = sigma.load([Path(p).expanduser() for p in s.rules], s.shipped, s.disabled)
+        rules = sigma.load([Path(p) for p in s.rules], s.shipped, s.disabled)
         self.lines = tuple(rules.lines(UNSUPPORTED)) if s.rules else ()
         self._matcher = sigma.Matcher(rules)
         self._attribution = Attribution(config.events.tolerance_s)

@@ -108,6 +108,21 @@ def test_list_follows_the_settings(some: Path, tmp_path: Path, capsys: pytest.Ca
     assert "no rule is applied" in capsys.readouterr().out
 
 
+def test_rules_below_the_home_directory_and_what_is_disabled(
+    some: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    settings = tmp_path / "hopscope.toml"
+    settings.write_text('[sigma]\nshipped = false\nrules = ["~/some/a.yml"]\n')
+    for command in ("list", "check"):
+        assert cli.run(["sigma", command, "--format", "table", "--config", str(settings)]) == 0
+        assert "1 rule applied, 0 unsupported" in capsys.readouterr().out
+    settings.write_text(settings.read_text() + 'disabled = ["Good"]\n')
+    for command in ("list", "check"):
+        assert cli.run(["sigma", command, "--format", "table", "--config", str(settings)]) == 0
+        assert "1 rule" not in capsys.readouterr().out
+
+
 def test_help_reads_well(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in (["sigma", "--help"], ["sigma", "check", "--help"], ["sigma", "list", "--help"]):
         assert cli.run(arguments) == cli.NOTHING

@@ -46,8 +46,10 @@ def check(paths: tuple[Path, ...], everything: bool, form: str | None, config_fi
     from hopscope.sigma.rules import load
 
     settings = hunting.settings(config_file, None).sigma
-    asked = paths or [Path(p) for p in settings.rules]
-    told = load(asked, shipped=not paths and settings.shipped)
+    if paths:
+        told = load(paths, shipped=False)
+    else:
+        told = load([Path(p) for p in settings.rules], settings.shipped, settings.disabled)
     if options.form_for(form) == "jsonl":
         sys.stdout.writelines(f"{line}\n" for line in (*rule_table.applied(told), *rule_table.unsupported(told)))
     else:

@@ -98,6 +98,7 @@ def load(paths: Sequence[Path], shipped: bool = True, disabled: Collection[str] 
 
     given: list[Rule | Unsupported] = []
     seen: set[Path] = set()
+    paths = [path.expanduser() for path in paths]  # settings may begin them with ~
     for path in paths:
         from hopscope.sigma import reading  # it imports pySigma, for which a run without rules needn't wait
 

@@ -37,6 +37,9 @@ class EventFile:
     form: Form
 
 
+_DEPTH = "of Get-WinEvent's, ConvertTo-Json -Depth 4 writes them"
+
+
 def look(path: str) -> EventFile | None:
     """The file of events that a file is, None when it is none. Raises InputError when it can't be opened.
 
@@ -70,10 +73,11 @@ def records(file: EventFile, count: InputCount, tell: Callable[[int], None] | No
             count.note(f"{file.name}: the file ends in the middle, what it held behind that is lost; copy it again")
     count.inputs += 1
     count.passed_over += gathered.others
-    count.refused += gathered.strange + gathered.timeless + gathered.odd
+    count.refused += gathered.strange + gathered.timeless + gathered.bare + gathered.odd
     for number, one, several, rest in (
         (gathered.strange, "record or line", "records or lines", "not understood and left out; export the file again"),
         (gathered.timeless, "event", "events", "without a readable time left out; export times in ISO 8601"),
+        (gathered.bare, "event", "events", f"without process, address and name left out; {_DEPTH}"),
         (gathered.odd, "address or port", "addresses or ports", "not valid; the event was kept without it"),
     ):
         if number:
@@ -109,6 +113,6 @@ def _form(source: Source) -> Form | None:
     is_lines = windows_json.is_lines(text)
     for _ in (windows_json.lines if is_lines else windows_json.objects)([text], found):
         pass
-    if found.others or found.settle() or found.timeless:
+    if found.others or found.settle() or found.timeless or found.bare:
         return "json lines" if is_lines else "json"
     return None

@@ -8,6 +8,7 @@ from operator import attrgetter
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from msgspec.structs import astuple
 
 from hopscope.records import HOST_EVENT_IDS, HOST_EVENT_SCHEMA, NO_HOST_EVENTS
@@ -53,6 +54,10 @@ _HEADS = ("provider", "event_id", "record", "host", "time")
 _FLAT_FIELDS = [tuple(map(attribute, names)) for names in FLAT.values()]
 
 
+def _tells(events: pa.RecordBatch) -> Any:
+    return pc.is_valid(pc.coalesce(*(events[name] for name in ("process", "src_h", "dst_h", "query"))))
+
+
 class Gathered:
     """Events of the kinds that are used, and the counts of what was not taken."""
 
@@ -60,6 +65,7 @@ class Gathered:
         self.others = 0  # events of other kinds
         self.strange = 0  # rows that are no events
         self.timeless = 0  # events without a time
+        self.bare = 0  # events that tell neither a process nor an address nor a name
         self.odd = 0  # addresses and ports that are none
         self.cut = False  # the file ends where no file of its form does
         self._heads: list[tuple[str, int, Any, Any, Any]] = []
@@ -93,7 +99,9 @@ class Gathered:
                 columns |= zip(ECS_NAMES, zip(*ecs, strict=True), strict=True)
             columns = {name: column for name, column in columns.items() if column.count(None) < len(column)}
             events, timeless, odd = windows_fields.batch(heads, columns)
-            self._settled.append(events)
+            told = events.filter(_tells(events))
+            self.bare += len(events) - len(told)
+            self._settled.append(told)
             self.timeless, self.odd = self.timeless + timeless, self.odd + odd
             self._heads, self._data, self._ecs = [], [], {}
         return sum(part.num_rows for part in self._settled)

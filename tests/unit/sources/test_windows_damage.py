@@ -198,6 +198,18 @@ def test_a_whole_log_is_not_taken_for_a_cut_one(tmp_path: Path) -> None:
     assert not count.problems
 
 
+def test_events_that_tell_nothing_are_told(tmp_path: Path) -> None:
+    german = [forms.get_winevent(e) | {"Message": "Netzwerkverbindung", "Properties": ["System"]} for e in events(2)]
+    (tmp_path / "e").write_text(json.dumps(german))
+    count = InputCount()
+    assert ports(tmp_path / "e", count) == []
+    assert count.refused == 2
+    assert count.problems == [
+        f"{tmp_path / 'e'}: 2 events without process, address and name left out; of Get-WinEvent's, "
+        "ConvertTo-Json -Depth 4 writes them"
+    ]
+
+
 def test_events_of_which_no_time_can_be_read_are_known_for_events(tmp_path: Path) -> None:
     text = "7/19/2019 2:50:25 PM"
     rows = [forms.nxlog(e) | {"UtcTime": text, "EventTime": text} for e in events(2)]
