@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hopscope.end_pairs import Known, both_ends, known_pairs, pair_numbers, renumbered
+from hopscope.end_pairs import SHIFT, Known, both_ends, known_pairs, pair_numbers, renumbered
 from hopscope.heuristics.base import PROCESSES
 from hopscope.heuristics.evidence import lists_of
 from hopscope.heuristics.outbound_pairs import numbered
@@ -26,6 +26,7 @@ from hopscope.nearest import one_to_one
 from hopscope.records import Batch
 
 MOST = 4_000_000  # events, and connections, that are kept at a time, of some 120 bytes each; further ones are counted
+MOST_BYTES = 600 << 20  # of one text of all events: a column of them for each of three sensors is below Arrow's 2 GB
 WITNESSES = 10  # uids named with a row
 
 _TRANSPORTS = pa.array(["tcp", "udp"])  # what has ports to join on
@@ -50,7 +51,7 @@ class _Connections:
 
 
 class Attribution:
-    """Joins hosts' events with connections. Memory is bounded: `MOST` of each are kept.
+    """Joins hosts' events with connections. Memory is bounded: `MOST` of each are kept, of events `MOST_BYTES` of text.
 
     Events beyond are not told, connections beyond are not joined: `untold` and `unjoined` count them.
     """
@@ -61,6 +62,7 @@ class Attribution:
         self._events: list[Columns] = []
         self._connections: list[_Connections] = []
         self._known: Known | None = None  # of the events so far; None when they have changed
+        self._bytes = np.zeros(len(_TEXTS), np.int64)  # of each text of the events, as often as it stands there
         self.untold = 0
         self.unjoined = 0
 
@@ -72,12 +74,25 @@ class Attribution:
             self._add_connections(batch.connections)
 
     def forget(self, before_us: int) -> None:
-        """Drop what happened before that time, in µs since the epoch."""
+        """Drop what happened before that time, in µs since the epoch, and texts that nothing has any more."""
         events = [_rows(e, np.flatnonzero(e["ts_us"] >= before_us)) for e in self._events]
         self._events = [e for e in events if len(e["ts_us"])]
         seen = [c.take(np.flatnonzero(c.columns["ts_us"] >= before_us)) for c in self._connections]
         self._connections = [c for c in seen if len(c.uids)]
         self._known = None
+        self._forget_texts()
+
+    def _forget_texts(self) -> None:
+        for texts, names in ((self._addresses, _ADDRESSES), (self._texts, set(_TEXTS).difference(_ADDRESSES))):
+            used = [e[name] for e in self._events for name in names]
+            new = texts.keep(np.concatenate(used) if used else np.zeros(0, np.int64))
+            self._events = [e | {name: new[e[name]] for name in names} for e in self._events]
+            if texts is self._addresses:
+                self._connections = [_renumbered(c, new) for c in self._connections]
+        self._bytes[:] = 0
+        for at, name in enumerate(_TEXTS):
+            sizes = _sizes((self._addresses if name in _ADDRESSES else self._texts).values)
+            self._bytes[at] = sum(np.append(sizes, 0)[e[name]].sum() for e in self._events)
 
     def processes(self) -> pa.Table:
         """`PROCESSES` in order of its columns: the same for the same records, however they were batched.
@@ -105,11 +120,14 @@ class Attribution:
         columns |= {name: ends[name] for name in ("client", "client_p", "server", "port")}
         columns |= {"name": ends["server_name"], "ts": batch["ts"], "sysmon": pc.equal(batch["provider"], "sysmon")}
         rows = pa.RecordBatch.from_pydict(columns).filter(ends["server"].is_valid())
-        room = max(MOST - sum(len(e["ts_us"]) for e in self._events), 0)
+        sizes = np.cumsum([_sizes(rows[name]) for name in _TEXTS], axis=1) + self._bytes[:, None]
+        fit = int((sizes <= MOST_BYTES).all(axis=0).sum())
+        room = min(max(MOST - sum(len(e["ts_us"]) for e in self._events), 0), fit)
         self.untold += max(rows.num_rows - room, 0)
         rows = rows.slice(0, room)
         if not rows.num_rows:
             return
+        self._bytes = sizes[:, rows.num_rows - 1]
         kept = {n: (self._addresses if n in _ADDRESSES else self._texts).numbers(rows[n]) for n in _TEXTS}
         for name in ("client_p", "port", "pid", "record", "initiated", "sysmon"):
             kept[name] = whole(rows[name])
@@ -259,6 +277,20 @@ def _ends(events: Columns) -> tuple[Ints, Ints]:
     """Both ends of each event, the lesser first."""
     client, server = (events["client"], events["client_p"]), (events["server"], events["port"])
     return both_ends(client, server, events["transport"])
+
+
+def _sizes(texts: pa.Array) -> Ints:
+    """The bytes of each text; 0 of null."""
+    out: Ints = pc.fill_null(pc.binary_length(texts), 0).to_numpy(zero_copy_only=False).astype(np.int64)
+    return out
+
+
+def _renumbered(seen: _Connections, address: Ints) -> _Connections:
+    """The connections with new numbers for addresses; without those of which one is gone: their events are."""
+    there = (address[seen.columns["low"] >> SHIFT] >= 0) & (address[seen.columns["high"] >> SHIFT] >= 0)
+    seen = seen.take(np.flatnonzero(there))
+    low, high = renumbered(seen.columns["low"], seen.columns["high"], address)
+    return _Connections(seen.columns | {"low": low, "high": high}, seen.uids)
 
 
 def _transport(proto: pa.Array) -> Ints:

@@ -11,8 +11,8 @@ from hopscope.heuristics.segments import Ints, unique
 
 Known = tuple[Ints, Ints]  # ends in order, and the numbers of the pairs of them, in order
 
-_SHIFT = 17
-_PORT = (1 << _SHIFT) - 1
+SHIFT = 17
+_PORT = (1 << SHIFT) - 1
 
 
 def both_ends(one: tuple[Ints, Ints], other: tuple[Ints, Ints], transport: Ints) -> tuple[Ints, Ints]:
@@ -20,13 +20,13 @@ def both_ends(one: tuple[Ints, Ints], other: tuple[Ints, Ints], transport: Ints)
     ends = []
     for address, port in (one, other):
         valid = (address >= 0) & (port >= 0) & (port < 1 << 16) & (transport >= 0)
-        ends.append(np.where(valid, address << _SHIFT | transport << 16 | port, -1))
+        ends.append(np.where(valid, address << SHIFT | transport << 16 | port, -1))
     return np.minimum(*ends), np.maximum(*ends)
 
 
 def renumbered(low: Ints, high: Ints, address: Ints) -> tuple[Ints, Ints]:
     """The same ends with each address's number replaced by `address` of it."""
-    ends = [address[end >> _SHIFT] << _SHIFT | end & _PORT for end in (low, high)]
+    ends = [address[end >> SHIFT] << SHIFT | end & _PORT for end in (low, high)]
     return np.minimum(*ends), np.maximum(*ends)
 
 

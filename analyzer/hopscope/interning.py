@@ -24,6 +24,15 @@ class Texts:
         self._values = None
         return np.array([*each, -1], np.int64)[whole(coded.indices)]
 
+    def keep(self, numbers: Ints) -> Ints:
+        """Forget other numbers' texts; gives for each number its new one, -1 where it has none, last -1 for -1."""
+        kept = np.unique(numbers[numbers >= 0])
+        values = self.values.take(pa.array(kept)).to_pylist()
+        new = np.full(len(self._number) + 1, -1)
+        new[kept] = np.arange(len(kept))
+        self._number, self._values = {value: number for number, value in enumerate(values)}, None
+        return new
+
     def look_up(self, column: pa.Array) -> Ints:
         """Each row's number; -1 for null and for what has none."""
         return whole(pc.index_in(column, value_set=self.values))

@@ -170,6 +170,35 @@ class TestBounds:
         told.forget(START + 2 * SECOND)
         assert not told.processes()
 
+    def test_what_is_forgotten_leaves_no_texts_and_the_rest_is_joined(self) -> None:
+        told = Attribution(60.0)
+        old = [{"src_h": f"10.1.0.{i}", "process": f"{i}.exe", "ts": START - 100 * SECOND} for i in range(9)]
+        told.add(
+            batch(events=[*old, {"src_h": "10.0.0.6"}], connections=[{"orig_h": "10.0.0.6"}, {"orig_h": "10.1.0.3"}])
+        )
+        before = told.processes()
+        told.forget(START)
+        assert told.processes().to_pylist() == [r for r in before.to_pylist() if r["client"] == "10.0.0.6"]
+        assert len(told._addresses.values) == 2
+        told.add(batch(events=[{"src_h": "10.1.0.3"}], connections=[{"orig_h": "10.1.0.3", "uid": "C2"}]))
+        assert [(r["client"], r["uids"]) for r in told.processes().to_pylist()] == [
+            ("10.0.0.6", ["C1"]), ("10.1.0.3", ["C2"]),
+        ]  # fmt: skip
+
+    def test_texts_of_any_length_are_bounded(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(attribution, "MOST_BYTES", 100)
+        told = Attribution(60.0)
+        told.add(batch(events=[{"process": "p" * 60}, {"process": "p" * 60}]))
+        told.add(batch(events=[{"process": "p" * 40}, {"process": "q"}]))
+        assert told.untold == 2
+        assert sorted(len(r["process"]) for r in told.processes().to_pylist()) == [40, 60]
+        told.forget(START)
+        told.add(batch(events=[{"process": "q"}]))
+        assert told.untold == 3
+        told.forget(START + SECOND)
+        told.add(batch(events=[{"process": "q"}]))
+        assert told.untold == 3
+
     def test_forged_times_and_numbers_do_no_harm(self) -> None:
         least, most = -(1 << 63) + 1, (1 << 63) - 1
         events = [{"ts": least, "pid": most}, {"ts": most, "pid": least}, {"pid": 0, "src_p": 1 << 20, "record": most}]
