@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hopscope.errors import HopscopeError, InputError, UsageError
-    from hopscope.findings import Entity, Evidence, FarEnd, Finding
-    from hopscope.hunting import Findings, hunt
+    from hopscope.findings import Entity, Evidence, FarEnd, Finding, Findings
+    from hopscope.hunting import hunt
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "hopscope.errors": ("HopscopeError", "InputError", "UsageError"),
-    "hopscope.findings": ("Entity", "Evidence", "FarEnd", "Finding"),
-    "hopscope.hunting": ("Findings", "hunt"),
+    "hopscope.findings": ("Entity", "Evidence", "FarEnd", "Finding", "Findings"),
+    "hopscope.hunting": ("hunt",),
 }
 
 __all__ = [

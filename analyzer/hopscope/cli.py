@@ -27,7 +27,7 @@ from hopscope.tuning import commands as tuning
 from hopscope.whatif import commands as supposing
 
 if TYPE_CHECKING:
-    from hopscope.hunting import Findings
+    from hopscope.findings import Findings
     from hopscope.outputs.page import Row
 
 

@@ -1,6 +1,7 @@
 """Findings: what a person reads, and what is kept for `explain`, `dissect` and labels.
 
-The dataclasses are the reference; `Finding.to_json` and `from_json` are exact inverses.
+The dataclasses are the reference; `Finding.to_json` and `from_json` are exact inverses. `Findings` are those
+of one hunt with what it read.
 """
 
 from __future__ import annotations
@@ -8,11 +9,19 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 import msgspec
+
+from hopscope.errors import UsageError
+
+if TYPE_CHECKING:
+    import pandas
+
+    from hopscope.records import InputCount
 
 SEVERITIES = ("info", "low", "medium", "high", "critical")
 
@@ -169,6 +178,63 @@ class Finding:
         if found.severity not in SEVERITIES:
             raise ValueError(f"no severity {found.severity!r}")
         return found
+
+
+class Findings(Sequence[Finding]):
+    """What a hunt found, strongest first; `input` counts what it read and could not read.
+
+    `matches` are what Sigma rules fired on, the gravest first; `rules` tells of the rules that the settings name.
+    """
+
+    def __init__(
+        self,
+        found: Iterable[Finding],
+        read: InputCount,
+        matches: Iterable[RuleMatch] = (),
+        rules: Sequence[str] = (),
+    ):
+        self._found = tuple(sorted(found, key=lambda f: (-f.score_db, f.id)))
+        self.input = read
+        self.matches = tuple(matches)
+        self.rules = tuple(rules)
+
+    @overload
+    def __getitem__(self, index: int) -> Finding: ...
+    @overload
+    def __getitem__(self, index: slice) -> Findings: ...
+    def __getitem__(self, index: int | slice) -> Finding | Findings:
+        if isinstance(index, slice):
+            return self.only(self._found[index])
+        return self._found[index]
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} findings: {', '.join(f'{f.id} {f.severity}' for f in self[:5])}>"
+
+    def at_least(self, severity: str) -> Findings:
+        """Those of this severity and above, with the rule matches of these levels. Raises UsageError when there is
+        no such severity."""
+        if severity not in SEVERITIES:
+            raise UsageError(f"no severity {severity!r}; there are {', '.join(SEVERITIES)}")
+        enough = SEVERITIES[SEVERITIES.index(severity) :]
+        matches = (m for m in self.matches if m.severity in enough)
+        return Findings((f for f in self if f.severity in enough), self.input, matches, self.rules)
+
+    def only(self, found: Iterable[Finding]) -> Findings:
+        """These findings in place of its own, with all else that is told."""
+        return Findings(found, self.input, self.matches, self.rules)
+
+    def to_dataframe(self) -> pandas.DataFrame:
+        """One row per finding, columns as in `Finding`. Raises UsageError when pandas isn't installed."""
+        try:
+            import pandas
+        except ImportError as e:
+            raise UsageError("to_dataframe needs pandas; install it with pip install 'hopscope[dataframe]'") from e
+        columns = [f.name for f in dataclasses.fields(Finding)]
+        rows = ({name: getattr(f, name) for name in columns} for f in self)
+        return pandas.DataFrame(rows, columns=columns)
 
 
 def endpoint(address: str, port: int | None, proto: str | None = None) -> str:

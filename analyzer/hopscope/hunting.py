@@ -7,13 +7,13 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING
 
 from hopscope import config as configuration
 from hopscope.config import Config
 from hopscope.configuring.sources import settings_file
 from hopscope.errors import InputError, UsageError
-from hopscope.findings import SEVERITIES, Finding, RuleMatch
+from hopscope.findings import Findings
 from hopscope.records import Batch, InputCount
 from hopscope.sources import capture as sources
 from hopscope.sources import windows_events
@@ -21,8 +21,6 @@ from hopscope.sources.capture import Capture
 from hopscope.sources.windows_events import EventFile
 
 if TYPE_CHECKING:
-    import pandas
-
     from hopscope.baselines.model import Baseline
     from hopscope.heuristics.base import Window
     from hopscope.observing import Observer
@@ -44,63 +42,6 @@ class Reading:
 
 
 Progress = Callable[[Reading], None]
-
-
-class Findings(Sequence[Finding]):
-    """What a hunt found, strongest first; `input` counts what it read and could not read.
-
-    `matches` are what Sigma rules fired on, the gravest first; `rules` tells of the rules that the settings name.
-    """
-
-    def __init__(
-        self,
-        found: Iterable[Finding],
-        read: InputCount,
-        matches: Iterable[RuleMatch] = (),
-        rules: Sequence[str] = (),
-    ):
-        self._found = tuple(sorted(found, key=lambda f: (-f.score_db, f.id)))
-        self.input = read
-        self.matches = tuple(matches)
-        self.rules = tuple(rules)
-
-    @overload
-    def __getitem__(self, index: int) -> Finding: ...
-    @overload
-    def __getitem__(self, index: slice) -> Findings: ...
-    def __getitem__(self, index: int | slice) -> Finding | Findings:
-        if isinstance(index, slice):
-            return self.only(self._found[index])
-        return self._found[index]
-
-    def __len__(self) -> int:
-        return len(self._found)
-
-    def __repr__(self) -> str:
-        return f"<{len(self)} findings: {', '.join(f'{f.id} {f.severity}' for f in self[:5])}>"
-
-    def at_least(self, severity: str) -> Findings:
-        """Those of this severity and above, with the rule matches of these levels. Raises UsageError when there is
-        no such severity."""
-        if severity not in SEVERITIES:
-            raise UsageError(f"no severity {severity!r}; there are {', '.join(SEVERITIES)}")
-        enough = SEVERITIES[SEVERITIES.index(severity) :]
-        matches = (m for m in self.matches if m.severity in enough)
-        return Findings((f for f in self if f.severity in enough), self.input, matches, self.rules)
-
-    def only(self, found: Iterable[Finding]) -> Findings:
-        """These findings in place of its own, with all else that is told."""
-        return Findings(found, self.input, self.matches, self.rules)
-
-    def to_dataframe(self) -> pandas.DataFrame:
-        """One row per finding, columns as in `Finding`. Raises UsageError when pandas isn't installed."""
-        try:
-            import pandas
-        except ImportError as e:
-            raise UsageError("to_dataframe needs pandas; install it with pip install 'hopscope[dataframe]'") from e
-        columns = [f.name for f in dataclasses.fields(Finding)]
-        rows = ({name: getattr(f, name) for name in columns} for f in self)
-        return pandas.DataFrame(rows, columns=columns)
 
 
 def settings(path: str | os.PathLike[str] | None, local_nets: str | Sequence[str] | None) -> Config:

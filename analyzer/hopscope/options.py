@@ -17,7 +17,7 @@ from hopscope.errors import UsageError
 if TYPE_CHECKING:
     from hopscope.baselines.model import Baseline
     from hopscope.config import Config
-    from hopscope.hunting import Findings
+    from hopscope.findings import Findings
     from hopscope.runs import Run
 
 NOTHING, FOUND, USAGE, INPUT = 0, 1, 2, 3

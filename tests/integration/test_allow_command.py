@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from hopscope import cli, hunting, options, store
-from hopscope.findings import Finding
-from hopscope.hunting import Findings
+from hopscope.findings import Finding, Findings
 from support.findings import BARE, FINDING, finding
 
 Out = tuple[int, str, str]

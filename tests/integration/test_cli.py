@@ -15,8 +15,7 @@ from typing import Any
 import pytest
 
 from hopscope import cli, hunting, store
-from hopscope.findings import Finding
-from hopscope.hunting import Findings
+from hopscope.findings import Finding, Findings
 from hopscope.records import CONNECTION_SCHEMA, DNS_QUERY_SCHEMA
 from support.findings import finding
 

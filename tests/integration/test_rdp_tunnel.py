@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from hopscope import hunting
+from hopscope.findings import Findings
 from support.windows_events import Event, evtx_dump, lines, sysmon_3
 
 HOP = ("192.0.2.102", 443)
@@ -31,7 +32,7 @@ def through_loopback(told: dict[str, Any], **data: str | int | bool) -> Event:
     return sysmon_3({"computer": told["computer_name"]}, **(whose | loopback | data))
 
 
-def hunted(pcaps: Path, tmp_path: Path, *events: Event) -> hunting.Findings:
+def hunted(pcaps: Path, tmp_path: Path, *events: Event) -> Findings:
     (tmp_path / "rdp.json").write_bytes(lines(map(evtx_dump, events)))
     inputs = [pcaps / "socat-beacon.pcap.gz", pcaps / "socat-beacon.sysmon.jsonl", tmp_path / "rdp.json"]
     return hunting.hunt(inputs, config=hunting.settings("none", None))

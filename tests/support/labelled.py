@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import hopscope
-from hopscope.hunting import Findings
+from hopscope.findings import Findings
 
 PCAPS = Path(__file__).parents[2] / "pcaps"
 

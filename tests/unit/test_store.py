@@ -10,7 +10,7 @@ import pytest
 
 from hopscope import options, places, store
 from hopscope.errors import UsageError
-from hopscope.hunting import Findings
+from hopscope.findings import Findings
 from hopscope.records import InputCount
 from support.findings import FINDING, finding
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,18 +36,19 @@ def findings(
     """
     from hopscope import hunting, labels, matches, places, runs, store
     from hopscope.allow.using import Using
+    from hopscope.findings import Findings
     from hopscope.outputs import jsonl, match_table, page, table
     from hopscope.records import InputCount
 
     path = options.kept(store_file)
     using = Using(allow_file, hunting.settings(config_file, None), options.now)
-    said = labels.read(Path(labels_file) if labels_file is not None else places.labels_file(os.environ))
+    said = labels.read(options.labelled(labels_file))
     after = using.over(labels.marked(store.read(path), said), made(path))
     beside = runs.beside(places.run_of(path))
     fired = matches.told(beside["matches"].to_pylist(), beside["processes"])
-    visible = hunting.Findings(after.shown, InputCount(), fired)
+    visible = Findings(after.shown, InputCount(), fired)
     shown = visible.at_least(severity)
-    hidden = hunting.Findings(after.hidden, InputCount()).at_least(severity) if everything else ()
+    hidden = Findings(after.hidden, InputCount()).at_least(severity) if everything else ()
     rows = [table.verdict(shown, visible, severity), *table.allowed(after.lines)]
     if options.form_for(form) == "jsonl":
         lines = (*map(jsonl.finding, (*shown, *hidden)), *map(jsonl.rule_match, shown.matches))

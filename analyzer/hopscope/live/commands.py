@@ -5,32 +5,27 @@ from __future__ import annotations
 import functools
 import itertools
 import os
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
 
 from hopscope import options, places
 from hopscope.errors import UsageError
+from hopscope.live import stopping
 from hopscope.options import EXIT_CODES, FOUND, NOTHING
 
 if TYPE_CHECKING:
     from hopscope.allow.using import Using
     from hopscope.config import Config
-    from hopscope.hunting import Findings
+    from hopscope.findings import Findings
     from hopscope.live.loop import Tick
     from hopscope.live.reloading import Reloading
     from hopscope.records import InputCount
     from hopscope.sources.live_source import LiveSource
-
-
-ECHO_S = 1.0  # how long after a signal another one is taken for the same
 
 
 @click.command(epilog=EXIT_CODES)
@@ -170,7 +165,7 @@ def _stay(
     shown = 0
     problems, kept = _Problems(count), _Keeping(keep)
     terminal.say(f"reading {name}; Ctrl-C ends it")
-    with _ended() as ended, terminal.status() as status:
+    with stopping.asked() as ended, terminal.status() as status:
 
         def stopped() -> bool:
             problems.tell()
@@ -207,7 +202,7 @@ def _show(arisen: Findings, form: str) -> None:
 
 def _sum_up(last: Tick | None, count: InputCount, severity: str, keep: Path | None, allowed: Sequence[str]) -> int:
     """The last words, on standard error."""
-    from hopscope.hunting import Findings
+    from hopscope.findings import Findings
     from hopscope.outputs import page, table
 
     found = last.shown if last is not None else Findings([], count)
@@ -279,28 +274,3 @@ class _Problems:
         for problem in problems[self._told :]:
             terminal.say(problem)
         self._told = len(problems)
-
-
-@contextmanager
-def _ended() -> Iterator[Callable[[], bool]]:
-    """Whether Ctrl-C or SIGTERM came; the run then ends in order. One that comes later ends it at once.
-
-    Those that follow at once are the same one: it may reach a process by itself and by its group.
-    """
-    came: float | None = None
-
-    def note(number: int, frame: FrameType | None) -> None:
-        nonlocal came
-        came = came or time.monotonic()
-        if time.monotonic() - came > ECHO_S:
-            signal.signal(number, before[signal.Signals(number)])
-            signal.raise_signal(number)
-
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number in before:
-        signal.signal(number, note)
-    try:
-        yield lambda: came is not None
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from hopscope.baselines.model import Baseline
 from hopscope.config import Config
-from hopscope.findings import SEVERITIES, RuleMatch
-from hopscope.hunting import Findings, told, unweighed, windows
+from hopscope.findings import SEVERITIES, Findings, RuleMatch
+from hopscope.hunting import told, unweighed, windows
 from hopscope.records import Batch, InputCount
 from hopscope.runs import Run
 from hopscope.sources.live_source import LiveSource

@@ -10,7 +10,7 @@ from hopscope.outputs import techniques, words
 from hopscope.outputs.page import Row
 
 if TYPE_CHECKING:
-    from hopscope.hunting import Findings
+    from hopscope.findings import Findings
 
 LABELS = 10
 UIDS = 3

@@ -16,7 +16,7 @@ from hopscope.outputs.words import STYLES
 from hopscope.records import InputCount
 
 if TYPE_CHECKING:
-    from hopscope.hunting import Findings
+    from hopscope.findings import Findings
 
 REASONS = 3  # sentences of evidence in the overview; `explain` has them all
 PROBLEMS = 20  # lines about what could not be read

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hopscope import config, hunting
-from hopscope.hunting import Findings
+from hopscope.findings import Findings
 from hopscope.live.loop import Loop
 from hopscope.records import Batch, InputCount
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from hopscope.findings import RuleMatch
-from hopscope.hunting import Findings
+from hopscope.findings import Findings, RuleMatch
 from hopscope.outputs import page, table
 from hopscope.records import InputCount
 from support.findings import FINDING, GAP, MATCH, PROCESS, finding
