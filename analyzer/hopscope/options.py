@@ -28,7 +28,7 @@ READER_GONE = 141  # 128 + SIGPIPE
 EXIT_CODES = """\b
 Exit codes:
   0  nothing at or above the severity
-  1  findings at or above the severity
+  1  findings at or above the severity, or a Sigma rule of that level that fired
   2  wrong usage or configuration, or a missing tool
   3  input that couldn't be read
 """
@@ -61,7 +61,7 @@ store_file = click.option(
 )
 sigma = click.option(
     "--sigma",
-    metavar="DIR",
+    metavar="PATH",
     multiple=True,
     help="Sigma rules to apply: a file or a directory, as often as you like; beside those that hopscope brings.",
 )

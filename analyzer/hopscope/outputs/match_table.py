@@ -39,7 +39,7 @@ def told_of(match: RuleMatch) -> Iterator[Row]:
 
 def where(match: RuleMatch) -> str:
     """Who, and where it went: `10.1.2.3 to 203.0.113.9:443/tcp (name)`, or who asked for which name."""
-    client = match.client or "an unknown client"
+    client = match.client or match.host or "an unknown client"
     if match.server is None:
         return f"{client} asked for {match.name or 'no name'}"
     name = "" if match.name is None else f" ({match.name})"

@@ -114,6 +114,11 @@ def test_what_a_rule_fired_on_is_told_where_nothing_else_was_found() -> None:
     )
 
 
+def test_a_name_that_a_host_asked_for_itself() -> None:
+    asked = dataclasses.replace(MATCH, client=None, server=None, port=None, name="a.example")
+    assert "  where     WS01.corp.example asked for a.example\n" in text("medium", matches=(asked,))
+
+
 def test_records_that_are_not_named_are_counted_though_only_ten_are_kept() -> None:
     shown = text("medium", matches=(dataclasses.replace(MATCH, records=25, uids=tuple(f"C{n}" for n in range(10))),))
     assert "  records   C0, C1, C2 and 22 more\n" in shown
