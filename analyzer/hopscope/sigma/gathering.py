@@ -28,6 +28,7 @@ MOST = 1_000
 UIDS = 10
 COUNTED = 1_000_000  # groups beyond are counted up to about here
 WAITING = 50_000  # rows that are held before they are gathered
+WAITING_BYTES = 1 << 26  # of them, where names are long
 
 _SEPARATOR, _NULL = "\x1f", "\x00"
 _WRITTEN = {"\x1e": "\x1e0", _SEPARATOR: "\x1e1", _NULL: "\x1e2"}  # the marks of keys, where names hold them
@@ -45,7 +46,7 @@ class Gathering:
     def __init__(self, most: int = MOST):
         self._most = most
         self._waiting: list[pa.Table] = []
-        self._rows = 0
+        self._rows = self._bytes = 0
         self._groups: pa.Table | None = None  # key, rule, place, records, first, last, end
         self._uids: pa.Table | None = None  # key, uid, ts: the earliest of each group
         self._segments: pa.Table | None = None  # key, uid, end: connections told in segments
@@ -61,7 +62,8 @@ class Gathering:
         """Rows of FIRED."""
         self._waiting.append(fired)
         self._rows += fired.num_rows
-        if self._rows >= WAITING:
+        self._bytes += fired.nbytes
+        if self._rows >= WAITING or self._bytes >= WAITING_BYTES:
             self._gather()
 
     def forget(self, before_us: int) -> None:
@@ -90,7 +92,7 @@ class Gathering:
         if not self._waiting:
             return
         fired = pa.concat_tables(self._waiting)
-        self._waiting, self._rows = [], 0
+        self._waiting, self._rows, self._bytes = [], 0, 0
         fired = fired.append_column("key", _keys(fired))
         self._groups = self._grouped(fired)
         segments = fired.filter(pc.invert(fired["whole"])).select(["key", "uid", "end"])

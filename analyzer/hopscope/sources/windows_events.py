@@ -23,6 +23,7 @@ Form = Literal["evtx", "json lines", "json", "xml"]
 EVTX_MAGIC = b"ElfFile\0"
 HEAD_BYTES = 1 << 18
 BATCH_EVENTS = 50_000
+BATCH_BYTES = 1 << 26  # of columns, where events are long
 _XML = re.compile(rb"\s*(<\?xml[^>]*>\s*|<!--.*?-->\s*|<!DOCTYPE[^\[>]*(\[.*?\]\s*)?>\s*)*<Events?[\s>]", re.DOTALL)
 
 
@@ -63,7 +64,7 @@ def records(file: EventFile, count: InputCount, tell: Callable[[int], None] | No
     gathered = Gathered()
     with Source(file.path, file.name, tell) as source:
         for _ in _reader(file.form, source, gathered):
-            if gathered.settle() >= BATCH_EVENTS:
+            if gathered.settle() >= BATCH_EVENTS or gathered.size() >= BATCH_BYTES:
                 yield Batch(host_events=gathered.batch())
         if gathered.settle():
             yield Batch(host_events=gathered.batch())

@@ -42,6 +42,7 @@ NAMES: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """The names of each column, those of the event's own data first."""
 
+LONGEST = 4096  # characters of a text; Windows allows paths of 32,767, of which nobody needs as many
 _UNSET = pa.array(["", "-"])
 _KNOWN = 1 << 16  # addresses and the like remembered from batch to batch
 
@@ -95,7 +96,16 @@ def texts(values: Sequence[Any]) -> pa.Array:
         column = _whole(values)
     if column.null_count == len(column):
         return column
-    return pc.if_else(pc.is_in(column, value_set=_UNSET), pa.scalar(None, pa.string()), column)
+    return pc.if_else(pc.is_in(column, value_set=_UNSET), pa.scalar(None, pa.string()), _shortened(column))
+
+
+def _shortened(column: pa.Array) -> pa.Array:
+    """Texts without the middle of those that are too long: a process names itself, and millions may be kept."""
+    if column.nbytes <= LONGEST or pc.max(pc.binary_length(column)).as_py() <= LONGEST:
+        return column
+    begin, end = pc.utf8_slice_codeunits(column, 0, LONGEST // 2), pc.utf8_slice_codeunits(column, -LONGEST // 2 + 1)
+    cut = pc.binary_join_element_wise(begin, end, "\N{HORIZONTAL ELLIPSIS}")
+    return pc.if_else(pc.greater(pc.utf8_length(column), LONGEST), cut, column)
 
 
 def _whole(values: Sequence[Any]) -> pa.Array:

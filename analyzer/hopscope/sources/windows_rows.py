@@ -106,6 +106,10 @@ class Gathered:
             self._heads, self._data, self._ecs = [], [], {}
         return sum(part.num_rows for part in self._settled)
 
+    def size(self) -> int:
+        """The bytes of what is settled."""
+        return sum(part.nbytes for part in self._settled)
+
     def batch(self) -> pa.RecordBatch:
         """What is settled, in one; it begins anew."""
         parts, self._settled = self._settled, []

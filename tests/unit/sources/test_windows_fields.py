@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hopscope.records import InputCount
-from hopscope.sources import windows_events, windows_fields
+from hopscope.sources import windows_events, windows_fields, windows_text
 from support import windows_events as forms
 from support.windows_events import Event, Value, lines, security_5156, sysmon_3, sysmon_22
 
@@ -96,6 +96,25 @@ def test_process_ids_are_decimal_or_hexadecimal(written: Value, pid: int | None,
 
 def test_5157_is_a_blocked_connection(tmp_path: Path) -> None:
     assert one(security_5156(event_id=5157), tmp_path)["event_id"] == 5157
+
+
+def test_a_text_longer_than_any_needs_to_be_loses_its_middle(tmp_path: Path) -> None:
+    long = "C:\\" + "\u00e4" * 30_000 + r"\agent.exe"
+    told = one(sysmon_3(Image=long), tmp_path)["process"]
+    assert len(told) == windows_fields.LONGEST
+    assert (told[:2048], told[2048], told[2049:]) == (long[:2048], "\N{HORIZONTAL ELLIPSIS}", long[-2047:])
+    most = "\u00e4" * windows_fields.LONGEST
+    assert one(sysmon_3(Image=most), tmp_path)["process"] == most
+
+
+def test_long_events_come_in_smaller_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(windows_events, "BATCH_BYTES", 1 << 20)
+    (tmp_path / "e").write_bytes(lines([forms.winlogbeat(sysmon_3(Image="x" * 4000))] * 3000))
+    file = windows_events.look(str(tmp_path / "e"))
+    assert file is not None
+    sizes = [b.host_events.num_rows for b in windows_events.records(file, InputCount())]
+    assert sum(sizes) == 3000
+    assert max(sizes) * 4000 <= 2 * windows_text.PIECE_BYTES
 
 
 def test_a_query_is_without_its_final_dot(tmp_path: Path) -> None:
