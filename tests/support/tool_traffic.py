@@ -63,7 +63,7 @@ def socks5(target: str, port: int = 443) -> tuple[tuple[bytes, bytes], ...]:
     return (b"\5\1\0", b"\5\0"), (request, b"\5\0\0\1" + bytes(6))
 
 
-def driven(capture: Capture, tcp: Tcp, at: float, *, secret: bool = False, exchanges: int = 30, seed: int = 1) -> float:
+def driven(tcp: Tcp, at: float, *, secret: bool = False, exchanges: int = 30, seed: int = 1) -> float:
     """An operator behind the hop works on our side: asks after silences as people do, and is answered at once."""
     rng = random.Random(seed)
     filler = sealed if secret else bytes
@@ -82,7 +82,7 @@ def lcx_slave() -> Capture:
     at = working.open(0.0, RTT)
     spare = Tcp(capture, ports=(40001, 8443), seqs=(2000, 6000))
     spare.open(at + 3.1, RTT)
-    spare.close(working_end := driven(capture, working, at + 3.0) + 1.0)
+    spare.close(working_end := driven(working, at + 3.0) + 1.0)
     working.close(working_end)
     return capture
 
@@ -97,7 +97,7 @@ def zxportmap_reverse(keep_alive: float = 8.2) -> Capture:
         tcp.say(at, b"\0")
         tcp.packet(at + RTT, "A", back=True)
     tcp.say(at + 3, b"\0", back=True)
-    tcp.close(driven(capture, tcp, at + 3) + 1.0)
+    tcp.close(driven(tcp, at + 3) + 1.0)
     return capture
 
 
@@ -118,7 +118,7 @@ def earthworm_rssocks(operator: bool = True) -> Capture:
             work.say(at + RTT + 0.001, asked, back=True)
             work.say(at + RTT + 0.003, answer)
             at += RTT
-        at = driven(capture, work, at + RTT) + 1.0
+        at = driven(work, at + RTT) + 1.0
         work.close(at)
     control.close(at + 2.0)
     return capture
@@ -133,7 +133,7 @@ def frp_yamux(window: int) -> Capture:
     tcp.say(at + 0.0001, struct.pack(">BBHII", 0, 0, 0, 1, 182))
     tcp.say(at + 0.0002, b"o" + struct.pack(">Q", 173) + bytes(173))
     tcp.say(at + RTT, struct.pack(">BBHII", 0, 1, 2, 1, window), back=True)
-    tcp.close(driven(capture, tcp, at + RTT) + 1.0)
+    tcp.close(driven(tcp, at + RTT) + 1.0)
     return capture
 
 
@@ -142,7 +142,7 @@ def yamux_in_tls(port: int) -> Capture:
     capture = Capture()
     tcp = Tcp(capture, ports=(40000, port))
     at = tls(tcp, tcp.open(0.0, RTT) + 0.001)
-    tcp.close(driven(capture, tcp, at, secret=True) + 1.0)
+    tcp.close(driven(tcp, at, secret=True) + 1.0)
     return capture
 
 

@@ -56,6 +56,15 @@ def parse_address(text: str) -> Address:
     return unmapped(address)
 
 
+def is_address(text: str) -> bool:
+    """Whether `parse_address` takes it."""
+    try:
+        parse_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def parse_network(text: str) -> Network:
     """A network in CIDR form, or an address. All addresses there are is refused: it is no network."""
     try:

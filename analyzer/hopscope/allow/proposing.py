@@ -12,7 +12,7 @@ from typing import Any
 from hopscope.addresses import Network
 from hopscope.allow import writing
 from hopscope.allow.entries import Entry
-from hopscope.allow.items import Service, host_name, parse_address, parse_network
+from hopscope.allow.items import Service, host_name, is_address, parse_network
 from hopscope.allow.matching import judge, subject
 from hopscope.findings import Finding, endpoint
 
@@ -101,7 +101,7 @@ def _names(finding: Finding) -> tuple[str, ...]:
 def _addresses(finding: Finding) -> list[tuple[Service, ...]]:
     """The places as they were seen, then the whole addresses."""
     places = subject(finding).places
-    if finding.entity.kind == "network" or not all(_is_address(p.address) for p in places):
+    if finding.entity.kind == "network" or not all(is_address(p.address) for p in places):
         return []
     whole = tuple(dict.fromkeys(Service(p.address) for p in places))
     return [places, whole] if all(p.port is not None for p in places) else [whole]
@@ -112,19 +112,11 @@ def _networks(finding: Finding) -> list[tuple[Network, ...]]:
 
 
 def _clients(finding: Finding) -> tuple[str, ...]:
-    return tuple(c for c in finding.clients if _is_address(c))
+    return tuple(c for c in finding.clients if is_address(c))
 
 
 def _nets(clients: Collection[str]) -> tuple[Network, ...]:
     return tuple(parse_network(c) for c in clients)
-
-
-def _is_address(text: str) -> bool:
-    try:
-        parse_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _head(finding: Finding) -> str:
