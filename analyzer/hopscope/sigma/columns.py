@@ -18,12 +18,12 @@ CONNECTION, DNS_QUERY, HOST_EVENT = "connection", "dns_query", "host_event"
 NAMES = {CONNECTION: "connections", DNS_QUERY: "DNS queries", HOST_EVENT: "host events"}
 ADDRESSES = frozenset({"orig_h", "resp_h", "client", "resolver", "src_h", "dst_h"})
 
-_PORT = r":[0-9]+$"
+_WITH_PORT = r"^(\[.*\]|[^:]*):[0-9]*$"
 
 
 def _name(batch: pa.RecordBatch) -> pa.Array:
-    target = pc.replace_substring_regex(batch["proxy_target"], _PORT, "")
-    return pc.coalesce(batch["sni"], batch["http_host"], target)
+    asked, target = (pc.replace_substring_regex(batch[c], _WITH_PORT, r"\1") for c in ("http_host", "proxy_target"))
+    return pc.coalesce(batch["sni"], asked, target)
 
 
 def _always(batch: pa.RecordBatch) -> pa.Array:

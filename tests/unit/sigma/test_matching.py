@@ -73,6 +73,9 @@ def test_a_connection_that_a_rule_fires_on() -> None:
     [
         ({"sni": "A.b", "http_host": "c.d"}, "a.b"),
         ({"http_host": "c.d", "proxy_target": "e.f:443"}, "c.d"),
+        ({"http_host": "c.d:8080"}, "c.d"),
+        ({"http_host": "[2001:db8::1]:8080"}, "[2001:db8::1]"),
+        ({"http_host": "2001:db8::1"}, "2001:db8::1"),
         ({"proxy_target": "E.f:443"}, "e.f"),
         ({"proxy_target": "[2001:db8::1]:443"}, "[2001:db8::1]"),
         ({}, None),

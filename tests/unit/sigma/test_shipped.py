@@ -225,6 +225,9 @@ class TestPortmapOnTheNetwork:
     def test_other_names_that_were(self, field: str, name: str | None) -> None:
         assert rules(batch(connections=[{field: name}])) == set()
 
+    def test_a_host_with_its_port(self) -> None:
+        assert rules(batch(connections=[{"http_host": "desk-40123.portmap.io:40123"}])) == {PORTMAP}
+
     def test_what_a_proxy_was_asked_for(self) -> None:
         assert rules(batch(connections=[{"proxy_target": "desk.portmap.io:443"}])) == {PORTMAP}
 
