@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from hopscope.errors import InputError
 from hopscope.records import Batch, InputCount
 
 if TYPE_CHECKING:
@@ -24,7 +25,10 @@ EVTX_MAGIC = b"ElfFile\0"
 HEAD_BYTES = 1 << 18
 BATCH_EVENTS = 50_000
 BATCH_BYTES = 1 << 26  # of columns, where events are long
-_XML = re.compile(rb"\s*(<\?xml[^>]*>\s*|<!--.*?-->\s*|<!DOCTYPE[^\[>]*(\[.*?\]\s*)?>\s*)*<Events?[\s>]", re.DOTALL)
+# what was read is never given back (the pluses): comments could be taken together in 2^n ways
+_XML = re.compile(
+    rb"\s*+(?>(?:<\?xml[^>]*+>|<!--.*?-->|<!DOCTYPE[^\[>]*+(?:\[.*?\]\s*+)?>)\s*+)*+<Events?[\s>]", re.DOTALL
+)
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class EventFile:
     form: Form
 
 
+_AGAIN = "export the file again"
 _DEPTH = "of Get-WinEvent's, ConvertTo-Json -Depth 4 writes them"
 
 
@@ -56,33 +61,50 @@ def look(path: str) -> EventFile | None:
 def records(file: EventFile, count: InputCount, tell: Callable[[int], None] | None = None) -> Iterator[Batch]:
     """The events of a file in its order, in batches of some 50,000. What isn't used or understood is counted.
 
-    Raises InputError when it can't be opened.
+    Raises InputError when it can't be opened, and when nothing at all could be read of it.
     """
     from hopscope.sensor.unpack import Source
     from hopscope.sources.windows_rows import Gathered
 
-    gathered = Gathered()
+    gathered, taken = Gathered(), False
     with Source(file.path, file.name, tell) as source:
         for _ in _reader(file.form, source, gathered):
             if gathered.settle() >= BATCH_EVENTS or gathered.size() >= BATCH_BYTES:
+                taken = True
                 yield Batch(host_events=gathered.batch())
         if gathered.settle():
+            taken = True
             yield Batch(host_events=gathered.batch())
-        if source.damage is not None:
-            count.note(source.damage.line(file.name))
-        elif gathered.cut:
-            count.note(f"{file.name}: the file ends in the middle, what it held behind that is lost; copy it again")
+    damage = source.damage
+    gathered.cut &= damage is None  # that says why it ends
+    problems = list(_problems(file.name, gathered))
+    count.refused += gathered.strange + gathered.timeless + gathered.bare + gathered.odd
+    if not taken and not gathered.others:
+        if damage is not None:
+            raise InputError(file.name, damage.problem, damage.remedy, damage.offset)
+        if problems:
+            for problem in problems[1:]:
+                count.note(str(problem))
+            raise problems[0]
     count.inputs += 1
     count.passed_over += gathered.others
-    count.refused += gathered.strange + gathered.timeless + gathered.bare + gathered.odd
-    for number, one, several, rest in (
-        (gathered.strange, "record or line", "records or lines", "not understood and left out; export the file again"),
-        (gathered.timeless, "event", "events", "without a readable time left out; export times in ISO 8601"),
-        (gathered.bare, "event", "events", f"without process, address and name left out; {_DEPTH}"),
-        (gathered.odd, "address or port", "addresses or ports", "not valid; the event was kept without it"),
+    if damage is not None:
+        count.note(damage.line(file.name))
+    for problem in problems:
+        count.note(str(problem))
+
+
+def _problems(name: str, gathered: Gathered) -> Iterator[InputError]:
+    if gathered.cut:
+        yield InputError(name, "the file ends in the middle, what it held behind that is lost", "copy it again")
+    for number, one, several, what, remedy in (
+        (gathered.strange, "record or line", "records or lines", "not understood and left out", _AGAIN),
+        (gathered.timeless, "event", "events", "without a readable time left out", "export times in ISO 8601"),
+        (gathered.bare, "event", "events", "without process, address and name left out", _DEPTH),
+        (gathered.odd, "address or port", "addresses or ports", "not valid", "the event was kept without it"),
     ):
         if number:
-            count.note(f"{file.name}: {number:,} {one if number == 1 else several} {rest}")
+            yield InputError(name, f"{number:,} {one if number == 1 else several} {what}", remedy)
 
 
 def _reader(form: Form, source: Source, into: Gathered) -> Iterator[None]:
