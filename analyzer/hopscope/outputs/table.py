@@ -5,18 +5,14 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from hopscope.findings import SEVERITIES, Evidence, Finding
+from hopscope.findings import SEVERITIES, Evidence, Finding, Findings, RuleMatch
 from hopscope.heuristics import registry
 from hopscope.heuristics.base import missing
 from hopscope.outputs import match_table, words
 from hopscope.outputs.page import Row
 from hopscope.outputs.words import STYLES
 from hopscope.records import InputCount
-
-if TYPE_CHECKING:
-    from hopscope.findings import Findings
 
 REASONS = 3  # sentences of evidence in the overview; `explain` has them all
 PROBLEMS = 20  # lines about what could not be read
@@ -89,14 +85,26 @@ def verdict(shown: Findings, kept: Sequence[Finding], severity: str) -> Row:
         parts = [(s, sum(f.severity == s for f in hidden)) for s in reversed(SEVERITIES)]
         counts = ", ".join(f"{n} {s}" for s, n in parts if n)
         below = f" ({counts} below that: see them with --severity {min(hidden, key=_rank).severity})"
-    places = words.plural(len(shown.matches), "place")
-    fired = f", and Sigma rules fired at {places}" if shown.matches else ""
+    fired = _fired(shown, kept)
     if not shown:
         return Row(f"{'no finding' if fired else 'nothing'} at {severity} or above{below}{fired}")
     return Row(f"{words.plural(len(shown), 'finding')} at {severity} or above{below}{fired}")
 
 
-def _rank(finding: Finding) -> int:
+def _fired(shown: Findings, kept: Sequence[Finding]) -> str:
+    matches = kept.matches if isinstance(kept, Findings) else ()
+    told_ids = {m.id for m in shown.matches}
+    lower = [m for m in matches if m.id not in told_ids]
+    if not shown.matches and not lower:
+        return ""
+    told = f", and Sigma rules fired at {words.plural(len(shown.matches), 'place')}"
+    if lower:
+        least = min(lower, key=_rank).severity
+        told += f" ({len(lower):,} of lower level: see them with --severity {least})"
+    return told
+
+
+def _rank(finding: Finding | RuleMatch) -> int:
     return SEVERITIES.index(finding.severity)
 
 

@@ -114,6 +114,17 @@ def test_what_a_rule_fired_on_is_told_where_nothing_else_was_found() -> None:
     )
 
 
+def test_what_rules_of_a_lower_level_fired_on_is_counted() -> None:
+    low = dataclasses.replace(MATCH, id="rule-1", severity="low")
+    for shown, fired in (((), 0), ((MATCH,), 1)):
+        row = table.verdict(Findings((), COUNT, shown), Findings((), COUNT, (*shown, low)), "medium")
+        places = "1 place" if fired else "0 places"
+        assert row.text == (
+            f"no finding at medium or above, and Sigma rules fired at {places} (1 of lower level: see them with "
+            "--severity low)"
+        )
+
+
 def test_a_name_that_a_host_asked_for_itself() -> None:
     asked = dataclasses.replace(MATCH, client=None, server=None, port=None, name="a.example")
     assert "  where     WS01.corp.example asked for a.example\n" in text("medium", matches=(asked,))
