@@ -23,7 +23,7 @@ _LABELS = {
     "Source Port": "SourcePort", "Destination Address": "DestAddress", "Destination Port": "DestPort",
     "Filter Origin": "FilterOrigin",
 }  # fmt: skip
-_LINE = re.compile(r"^[ \t]*([A-Za-z][A-Za-z ]{1,30}):[ \t]*(.*?)[ \t\r]*$", re.MULTILINE)
+_LINE = re.compile(r"^[ \t]*([A-Za-z][A-Za-z ]{1,30}):(.*)$", re.MULTILINE)
 
 
 def told(event_id: int, row: Any) -> Any:
@@ -34,7 +34,7 @@ def told(event_id: int, row: Any) -> Any:
     if type(row.f_Message) is str:
         told: dict[str, str] = {}
         for name, value in _LINE.findall(row.f_Message):
-            told.setdefault(_LABELS.get(name, name), value)
+            told.setdefault(_LABELS.get(name, name), value.strip(" \t\r"))
         return data_of(told)
     return None
 

@@ -19,7 +19,7 @@ TOGETHER = 64  # events parsed at once; trees of more slow the garbage collector
 
 _BEGIN = re.compile(rb"<Event[\s>]")
 _END = b"</Event>"
-_WANTED = re.compile(rf"<EventID[^>]*>\s*(?:{ANY_ID})\s*</EventID>".encode())
+_WANTED = re.compile(rf"<EventID[^<>]*+>\s*+(?:{ANY_ID})\s*</EventID>".encode())
 
 
 def events(pieces: Iterable[bytes], into: Gathered) -> Iterator[None]:

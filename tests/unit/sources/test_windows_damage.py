@@ -65,6 +65,23 @@ def test_bytes_that_are_no_text_are_replaced(tmp_path: Path) -> None:
     assert batch.host_events["user"].to_pylist() == ["CORP\\�"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"<!--a-->" * 5000 + b"<x><EventID/>",
+        b"<!DOCTYPE a [ ]>" * 5000 + b"<x><EventID/>",
+        b"<Event><System>" + b"<EventID" * 200_000 + b"</System></Event>",
+        b'{"Id": 3, "ProviderName": "Microsoft-Windows-Sysmon", "Message": "Image: x' + b" " * 200_000 + b'y"}\n',
+    ],
+)  # each of them took minutes, or longer than anyone lives
+def test_text_that_was_made_to_be_searched_for_long_is_not(text: bytes, tmp_path: Path) -> None:
+    (tmp_path / "e").write_bytes(text)
+    file = windows_events.look(str(tmp_path / "e"))
+    if file is not None:
+        with contextlib.suppress(InputError):  # nothing of it can be used
+            list(windows_events.records(file, InputCount()))
+
+
 def test_an_array_that_was_cut_keeps_what_is_whole(tmp_path: Path) -> None:
     text = json.dumps([forms.evtx_dump(e) for e in events(3)], indent=2).encode()
     (tmp_path / "e").write_bytes(text[:-200])
