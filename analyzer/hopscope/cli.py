@@ -204,10 +204,12 @@ def _output(
     allowed: Sequence[str],
 ) -> None:
     from hopscope.outputs import jsonl, match_table, page, table
+    from hopscope.sources.capture import named_like_a_capture
 
     pcap = None
     if found.input.packets:  # logs have none to dissect
-        pcap = captures[0] if len(captures) == 1 and Path(captures[0]).is_file() else "CAPTURE"
+        pcaps = [c for c in captures if Path(c).is_file() and (len(captures) == 1 or named_like_a_capture(c))]
+        pcap = pcaps[0] if len(pcaps) == 1 else "CAPTURE"
     told = [*match_table.told(found), *table.allowed(allowed), *table.told(found.input, keep, shown, pcap)]
     if form == "jsonl":
         lines = [*map(jsonl.finding, shown), *map(jsonl.rule_match, shown.matches)]

@@ -92,6 +92,8 @@ def hunt(
     unseen = unweighed(summaries.counts, summaries.counts.outside, loaded.window.hours)
     for problem in (unseen | observer.untold()).values():
         count.note(problem)
+    if (line := observer.unfitting(window, count.connections)) is not None:
+        count.note(line)
     if count.connections and not _watched(window):
         nets = words.listed(loaded.network.local_nets, 5)
         count.note(

@@ -5,10 +5,13 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import pyarrow.compute as pc
+
 from hopscope import sigma
 from hopscope.attribution import Attribution
 from hopscope.config import Config
 from hopscope.heuristics.base import Window
+from hopscope.heuristics.sigma_rules import LOOPBACK
 from hopscope.records import Batch
 
 UNSUPPORTED = 10  # rules that can't be applied that a run names; hopscope sigma check names all
@@ -26,7 +29,8 @@ class Observer:
         rules = sigma.load([Path(p) for p in s.rules], s.shipped, s.disabled)
         self.lines = tuple(rules.lines(UNSUPPORTED)) if s.rules else ()
         self._matcher = sigma.Matcher(rules)
-        self._attribution = Attribution(config.events.tolerance_s)
+        self._tolerance_s = config.events.tolerance_s
+        self._attribution = Attribution(self._tolerance_s)
 
     def add(self, batch: Batch) -> None:
         """Look at the records of a batch."""
@@ -41,6 +45,17 @@ class Observer:
     def onto(self, window: Window) -> Window:
         """The window with what was told so far."""
         return dataclasses.replace(window, processes=self._attribution.processes(), matches=self._matcher.matches())
+
+    def unfitting(self, window: Window, connections: int) -> str | None:
+        """What is to be said where hosts tell of connections and not one of them is among those that were read."""
+        p = window.processes
+        tells = p.filter(pc.invert(pc.match_substring_regex(p["client"], LOOPBACK)))
+        if not len(tells) or not connections or pc.sum(tells["connections"]).as_py():
+            return None
+        return (
+            "no host event fits a connection that was read: are the clocks further apart than events.tolerance_s "
+            f"({self._tolerance_s:g} s), are addresses translated between host and sensor, or is it other traffic?"
+        )
 
     def untold(self) -> dict[str, str]:
         """What was too much to keep, a line for each reason."""

@@ -161,3 +161,12 @@ def test_python_has_matches_beside_findings(events: Path, rules: Path) -> None:
     assert len(found) == 0
     assert [(m.rule, m.process) for m in found.matches] == [(IDS["high"], PROGRAM), (IDS["low"], PROGRAM)]
     assert [m.rule for m in found.at_least("medium").matches] == [IDS["high"]]
+
+
+def test_events_that_fit_no_connection_are_told(pcaps: Path, events: Path, tmp_path: Path) -> None:
+    late = tmp_path / "late.jsonl"
+    late.write_text(events.read_text().replace('"UtcTime": "2026-11-21 23:', '"UtcTime": "2026-11-21 22:'))
+    capture = pcaps / "socat-beacon.pcap.gz"
+    told = " ".join(run("hunt", capture, late, "--format", "jsonl").err.split())
+    assert "no host event fits a connection that was read: are the clocks further apart than events.tolerance_s" in told
+    assert f"dissect hop-10b237edcc --pcap {capture}" in told, "the one capture among the inputs"

@@ -56,8 +56,8 @@ def findings(
         page.write(rows, page.console(sys.stderr))
     else:
         listed = sorted((*shown, *hidden), key=lambda f: (-f.score_db, f.id))
-        parts = (*map(table.told_of, listed), *map(match_table.told_of, shown.matches))
-        page.write([row for part in parts for row in (*part, page.Row())] + rows, page.console(sys.stdout))
+        told = [row for f in listed for row in (*table.told_of(f), page.Row())]
+        page.write([*told, *match_table.rows(shown.matches), *rows], page.console(sys.stdout))
     return FOUND if shown or shown.matches else NOTHING
 
 

@@ -104,16 +104,17 @@ class ProxyProtocol:
 
     def sentence(self, facts: Mapping[str, Any]) -> str:
         """What was asked for."""
+        times = "1 connection" if facts["asked"] == 1 else f"{facts['asked']} connections"
         if facts["exchanges"] is not None:
             return (
-                f"{facts['protocol']} in {facts['asked']} connections; one session's {facts['exchanges']} exchanges "
+                f"{facts['protocol']} in {times}; one session's {facts['exchanges']} exchanges "
                 f"carry {facts['request']:.0f} bytes up and {facts['reply']:.0f} down on average, more than typing does"
             )
         if facts["accepted"] is None:
-            return f"{facts['protocol']} in {facts['asked']} connections"
+            return f"{facts['protocol']} in {times}"
         to = f" to reach {', '.join(facts['targets'])}" if facts["targets"] else ""
         granted = "all granted" if facts["accepted"] == facts["asked"] else f"{facts['accepted']} granted"
-        return f"asked by {facts['protocol']} in {facts['asked']} connections{to} ({granted})"
+        return f"asked by {facts['protocol']} in {times}{to} ({granted})"
 
 
 def _requests(window: Window, settings: Settings) -> pa.Table:

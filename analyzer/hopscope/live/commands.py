@@ -195,7 +195,7 @@ def _show(arisen: Findings, form: str) -> None:
         lines = (*map(jsonl.finding, arisen), *map(jsonl.rule_match, arisen.matches))
         sys.stdout.writelines(f"{line}\n" for line in lines)
     else:
-        rows = (*map(table.told_of, arisen), *map(match_table.told_of, arisen.matches))
+        rows = (*map(table.told_of, arisen), match_table.rows(arisen.matches))
         page.write(itertools.chain.from_iterable(rows), page.console(sys.stdout))
     sys.stdout.flush()
 

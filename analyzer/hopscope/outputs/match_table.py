@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -13,9 +14,25 @@ if TYPE_CHECKING:
     from hopscope.findings import Findings
 
 LABELS = 10
+PLACES = 5  # shown of a rule
 UIDS = 3
 SIGMA = "sigma"
 RECORDS = {"connection": "connection", "dns_query": "DNS query", "host_event": "host event"}
+
+
+def rows(matches: Sequence[RuleMatch]) -> Iterator[Row]:
+    """Matches in their order, each followed by an empty row; of a rule that fired at many places the first few."""
+    places = Counter(m.rule for m in matches)
+    told: Counter[str] = Counter()
+    for match in matches:
+        told[match.rule] += 1
+        if told[match.rule] > PLACES:
+            continue
+        yield from told_of(match)
+        if told[match.rule] == PLACES < places[match.rule]:
+            more = words.plural(places[match.rule] - PLACES, "more place")
+            yield _row("", f"and {more} where this rule fired: --format jsonl tells all")
+        yield Row()
 
 
 def told_of(match: RuleMatch) -> Iterator[Row]:

@@ -27,9 +27,7 @@ def rows(shown: Findings, kept: Sequence[Finding], severity: str, told: Sequence
     for finding in shown:
         yield from told_of(finding)
         yield Row()
-    for match in shown.matches:
-        yield from match_table.told_of(match)
-        yield Row()
+    yield from match_table.rows(shown.matches)
     yield verdict(shown, kept, severity)
     yield from told
 

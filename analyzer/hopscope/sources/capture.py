@@ -98,8 +98,9 @@ def _inputs(name: str, problems: list[InputError], count: InputCount) -> Iterato
             remedy = f"name a file, or a directory with {wanted} files, Zeek's logs or Windows events"
             problems.append(InputError(name, "no capture, no Zeek log and no Windows events in this directory", remedy))
         if logs and captures:
+            some = f"{len(captures):,} captures" if len(captures) > 1 else "1 capture"
             count.note(
-                f"{name}: Zeek's logs were read, not the {len(captures):,} captures beside them ({captures[0].name}"
+                f"{name}: Zeek's logs were read, not the {some} beside them ({captures[0].name}"
                 f"{' and others' if len(captures) > 1 else ''}); name captures themselves to have them read"
             )
         yield from (f for f in found if isinstance(f, EventFile))
@@ -122,7 +123,7 @@ def _file(path: str, problems: list[InputError]) -> Iterator[EventFile | Capture
     A pipe or device has no size, and isn't looked into before it is read; a file that vanished meanwhile is
     reported when it is opened.
     """
-    if not os.path.isfile(path) or _named_like_a_capture(path) or _begins_like(path, MAGICS):
+    if not os.path.isfile(path) or named_like_a_capture(path) or _begins_like(path, MAGICS):
         yield Capture(path, path, os.path.getsize(path) if os.path.isfile(path) else None)
         return
     before = len(problems)
@@ -152,7 +153,7 @@ def _below(directory: str, problems: list[InputError]) -> Iterator[EventFile | C
             path = os.path.join(parent, file)
             if not os.path.isfile(path):
                 continue
-            if _named_like_a_capture(file) or _begins_like(path, MAGICS):
+            if named_like_a_capture(file) or _begins_like(path, MAGICS):
                 yield Capture(path, path, os.path.getsize(path))
             elif (_named_like_events(file) or _begins_like(path, EVENT_BEGINS)) and (events := _events(path, problems)):
                 yield events
@@ -212,7 +213,8 @@ def _named_like_a_log(file: str) -> bool:
     return ".log" in name or name.endswith(LOG_SUFFIXES)
 
 
-def _named_like_a_capture(file: str) -> bool:
+def named_like_a_capture(file: str) -> bool:
+    """A name that captures have, packed or not."""
     # tcpdump -C appends a number to the name: trace.pcap1
     return _without_packing(file).rstrip("0123456789").endswith(SUFFIXES)
 

@@ -148,3 +148,16 @@ def test_a_query_that_a_rule_fired_on_has_no_server() -> None:
     assert "  where     10.0.0.11 asked for x" in shown
     assert "  seen      1 DNS query, " in shown
     assert "process" not in shown
+
+
+def test_of_a_rule_that_fires_everywhere_the_first_few_places_are_told() -> None:
+    noisy = tuple(dataclasses.replace(MATCH, id=f"rule-{n:010}", client=f"10.0.0.{n}") for n in range(9))
+    other = dataclasses.replace(MATCH, rule="another", id="rule-other", title="Another")
+    shown = text("medium", matches=(*noisy, other))
+    assert shown.count("rule: Tunnel of the user's own") == 5
+    assert "  records   WS01.corp.example/4711" in shown
+    assert (
+        "            and 4 more places where this rule fired: --format jsonl tells all\n\nHIGH      rule: Another"
+        in shown
+    )
+    assert "Sigma rules fired at 10 places" in shown

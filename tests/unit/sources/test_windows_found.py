@@ -66,7 +66,7 @@ def test_beside_logs_events_are_read_too(tree: Path) -> None:
     count = InputCount()
     assert paths("with logs", count=count) == ["with logs/events.jsonl", "with logs"]
     assert count.problems == [
-        "with logs: Zeek's logs were read, not the 1 captures beside them (with logs/a.pcap); "
+        "with logs: Zeek's logs were read, not the 1 capture beside them (with logs/a.pcap); "
         "name captures themselves to have them read"
     ]
 

@@ -421,7 +421,7 @@ def test_a_directory_with_captures_beside_logs(tmp_path: Path) -> None:
     count = InputCount()
     assert [row["uid"] for row in connections(tmp_path, count=count)] == ["C1"]
     assert count.problems == [
-        f"{tmp_path}: Zeek's logs were read, not the 1 captures beside them ({tmp_path}/a.pcap); "
+        f"{tmp_path}: Zeek's logs were read, not the 1 capture beside them ({tmp_path}/a.pcap); "
         "name captures themselves to have them read"
     ]
     assert len(find([str(tmp_path), str(tmp_path / "a.pcap")], InputCount())) == 2
