@@ -86,10 +86,11 @@ def hunt(
     found = options.hunted(captures, config, sensor, keep)
     keep = options.saved(keep, found)
     allowed = using.over(labels.marked(found, said))
-    visible = found.only(allowed.shown)
+    fired = using.fired(found.matches)
+    visible = found.only(allowed.shown, fired.shown)
     shown = visible.at_least(severity)
     form = options.form_for(form, out)
-    _output(visible, shown, severity, form, out, keep, captures, allowed.lines)
+    _output(visible, shown, severity, form, out, keep, captures, (*allowed.lines, *fired.lines))
     return FOUND if shown or shown.matches else NOTHING
 
 

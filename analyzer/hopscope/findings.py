@@ -111,6 +111,7 @@ class RuleMatch:
     last_seen: str
     uids: tuple[str, ...]  # of those records, at most ten; host events as HOST/record number
     leads_to: tuple[str, ...] = ()  # where a process that was caught between loopbacks connects besides, host:port
+    suppression: str | None = None  # the allowlist entry that hides it; set when it is shown, never kept
 
 
 @dataclass(frozen=True)
@@ -204,7 +205,7 @@ class Findings(Sequence[Finding]):
     def __getitem__(self, index: slice) -> Findings: ...
     def __getitem__(self, index: int | slice) -> Finding | Findings:
         if isinstance(index, slice):
-            return self.only(self._found[index])
+            return self.only(self._found[index], self.matches)
         return self._found[index]
 
     def __len__(self) -> int:
@@ -222,9 +223,9 @@ class Findings(Sequence[Finding]):
         matches = (m for m in self.matches if m.severity in enough)
         return Findings((f for f in self if f.severity in enough), self.input, matches, self.rules)
 
-    def only(self, found: Iterable[Finding]) -> Findings:
-        """These findings in place of its own, with all else that is told."""
-        return Findings(found, self.input, self.matches, self.rules)
+    def only(self, found: Iterable[Finding], matches: Iterable[RuleMatch]) -> Findings:
+        """These findings and matches in place of its own, with all else that is told."""
+        return Findings(found, self.input, matches, self.rules)
 
     def to_dataframe(self) -> pandas.DataFrame:
         """One row per finding, columns as in `Finding`. Raises UsageError when pandas isn't installed."""

@@ -51,7 +51,7 @@ def graph(
     using = Using(allow_file, config, options.now)
     found = options.hunted(captures, config, sensor)
     allowed = using.over(found)
-    made = graphs.build(found.only(allowed.shown).at_least(severity))
+    made = graphs.build(found.only(allowed.shown, found.matches).at_least(severity))
     for problem in (*(found.input.problems or []), *allowed.lines):
         terminal.say(problem)
     if made.chains.cut:

@@ -170,3 +170,18 @@ def test_events_that_fit_no_connection_are_told(pcaps: Path, events: Path, tmp_p
     told = " ".join(run("hunt", capture, late, "--format", "jsonl").err.split())
     assert "no host event fits a connection that was read: are the clocks further apart than events.tolerance_s" in told
     assert f"dissect hop-10b237edcc --pcap {capture}" in told, "the one capture among the inputs"
+
+
+def test_an_allowed_place_is_no_alarm(events: Path, rules: Path, tmp_path: Path) -> None:
+    allow = tmp_path / "allow.toml"
+    allow.write_text(
+        '[[allow]]\nid = "lab"\nreason = "our test"\nexpires = "never"\n'
+        'addresses = ["192.0.2.102:443"]\nclients = ["10.0.0.11"]\n'
+    )
+    told = run("hunt", events, "--sigma", rules / "high.yml", "--allow", allow, "--format", "jsonl")
+    assert (told.code, told.out) == (0, "")
+    assert "1 rule match hidden by the allowlist (1 high): 1 by lab (our test)" in " ".join(told.err.split())
+    assert run("findings", "--allow", allow, "--format", "jsonl").out == ""
+    everything = run("findings", "--allow", allow, "--all", "--format", "table")
+    assert "  hidden by allowlist entry lab: our test\n" in everything.out
+    assert run("findings", "--allow", "none", "--format", "jsonl").lines("rule_match")

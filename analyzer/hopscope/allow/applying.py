@@ -13,7 +13,7 @@ from hopscope.allow.entries import Allowlist, Entry
 from hopscope.allow.matching import Subject, Verdict, judge, subject
 from hopscope.config import FusionSettings
 from hopscope.dossier import severity
-from hopscope.findings import SEVERITIES, Evidence, Finding
+from hopscope.findings import SEVERITIES, Evidence, Finding, RuleMatch
 from hopscope.outputs import words
 
 TOLD = 10  # lines of one kind
@@ -67,8 +67,8 @@ def apply(findings: Iterable[Finding], allowlist: Allowlist, now: datetime, sett
         again.update(e.id for e in ended if judge(e, about, allowlist.asn_of).holds)
     lowered_now = [f for f in shown if f.allowance and f.allowance[0].startswith(LOWERED)]
     lines = [
-        *_summary(hidden),
-        *_critical(hidden),
+        *summary(hidden, "finding"),
+        *critical([(f"{f.id} {words.hop(f)} {words.decibans(f.score_db)} dB", f, e) for f, e in hidden], "finding"),
         *_lowered(lowered_now),
         *_ended(again, ended),
         *_blind(allowlist, force),
@@ -131,30 +131,29 @@ def _notes(about: Subject, verdicts: Sequence[Verdict]) -> list[str]:
     ]
 
 
-def counts(findings: Sequence[Finding]) -> str:
+def counts(findings: Sequence[Finding | RuleMatch]) -> str:
     """`1 critical, 3 low`."""
     parts = [(s, sum(f.severity == s for f in findings)) for s in reversed(SEVERITIES)]
     return ", ".join(f"{n} {s}" for s, n in parts if n)
 
 
-def _summary(hidden: Sequence[tuple[Finding, Entry]]) -> list[str]:
+def summary(hidden: Sequence[tuple[Finding | RuleMatch, Entry]], noun: str) -> list[str]:
+    """How many are hidden, and by which entries; nothing where none is."""
     if not hidden:
         return []
     by = Counter(e.id for _, e in hidden)
     reasons = {e.id: e.reason for _, e in hidden}
     parts = [f"{n} by {i} ({reasons[i]})" for i, n in by.most_common(TOLD)]
     parts += [f"{len(by) - TOLD} further entries"] if len(by) > TOLD else []
-    what = f"{words.plural(len(hidden), 'finding')} hidden by the allowlist ({counts([f for f, _ in hidden])})"
+    what = f"{words.plural(len(hidden), noun)} hidden by the allowlist ({counts([f for f, _ in hidden])})"
     return [f"{what}: {', '.join(parts)}; hopscope findings --all shows them"]
 
 
-def _critical(hidden: Sequence[tuple[Finding, Entry]]) -> list[str]:
-    worst = [(f, e) for f, e in hidden if f.severity == "critical"]
-    lines = [
-        f"hidden though critical: {f.id} {words.hop(f)} {words.decibans(f.score_db)} dB, by {told(e)}"
-        for f, e in worst[:TOLD]
-    ]
-    return [*lines, f"and {len(worst) - TOLD} further critical findings"] if len(worst) > TOLD else lines
+def critical(hidden: Iterable[tuple[str, Finding | RuleMatch, Entry]], noun: str) -> list[str]:
+    """Each critical one that is hidden, in the words given with it."""
+    worst = [(said, e) for said, f, e in hidden if f.severity == "critical"]
+    lines = [f"hidden though critical: {said}, by {told(e)}" for said, e in worst[:TOLD]]
+    return [*lines, f"and {len(worst) - TOLD} further critical {noun}s"] if len(worst) > TOLD else lines
 
 
 def _lowered(lowered: Sequence[Finding]) -> list[str]:

@@ -26,7 +26,7 @@ from hopscope.allow.asns import AsnOf
 from hopscope.allow.entries import Entry
 from hopscope.allow.items import Service, host_name, parse_address, parse_network
 from hopscope.dossier import CLIENTS
-from hopscope.findings import Finding
+from hopscope.findings import Finding, RuleMatch
 
 DESTINATIONS = ("networks", "addresses", "names", "fingerprints", "asns")
 FINGERPRINTS = 50  # that many kept fingerprints may not be all
@@ -106,6 +106,26 @@ def subject(f: Finding) -> Subject:
         clients_total=total,
         fingerprints=f.fingerprints,
         heuristics=frozenset(e.heuristic for e in f.evidence if e.decibans > 0),
+    )
+
+
+def subject_of_match(m: RuleMatch) -> Subject:
+    """What a Sigma rule fired on, as entries are asked about it. A query is DNS itself; a name of a connection, or one
+    that a host tells, may be anybody's choice."""
+    names = () if m.name is None else (m.name,)
+    queried = m.server is None
+    client = m.client or m.host
+    return Subject(
+        kind="name" if queried else "service",
+        value=m.name or "",
+        places=() if m.server is None else (Service(_plain(m.server), m.port, m.proto),),
+        names=names,
+        dns_names=names if queried and m.kind == "dns_query" else (),
+        bare=None,
+        clients=() if client is None else (client,),
+        clients_total=1 if client is not None else None,
+        fingerprints=(),
+        heuristics=frozenset(),
     )
 
 

@@ -46,18 +46,21 @@ def findings(
     after = using.over(labels.marked(store.read(path), said), made(path))
     beside = runs.beside(places.run_of(path))
     fired = matches.told(beside["matches"].to_pylist(), beside["processes"])
-    visible = Findings(after.shown, InputCount(), fired)
+    rules = using.fired(fired, made(path))
+    visible = Findings(after.shown, InputCount(), rules.shown)
     shown = visible.at_least(severity)
-    hidden = Findings(after.hidden, InputCount()).at_least(severity) if everything else ()
-    rows = [table.verdict(shown, visible, severity), *table.allowed(after.lines)]
+    hidden = Findings(after.hidden if everything else (), InputCount(), rules.hidden if everything else ())
+    hidden = hidden.at_least(severity)
+    matched = (*shown.matches, *hidden.matches)
+    rows = [table.verdict(shown, visible, severity), *table.allowed((*after.lines, *rules.lines))]
     if options.form_for(form) == "jsonl":
-        lines = (*map(jsonl.finding, (*shown, *hidden)), *map(jsonl.rule_match, shown.matches))
+        lines = (*map(jsonl.finding, (*shown, *hidden)), *map(jsonl.rule_match, matched))
         sys.stdout.writelines(f"{line}\n" for line in lines)
         page.write(rows, page.console(sys.stderr))
     else:
         listed = sorted((*shown, *hidden), key=lambda f: (-f.score_db, f.id))
         told = [row for f in listed for row in (*table.told_of(f), page.Row())]
-        page.write([*told, *match_table.rows(shown.matches), *rows], page.console(sys.stdout))
+        page.write([*told, *match_table.rows(matched), *rows], page.console(sys.stdout))
     return FOUND if shown or shown.matches else NOTHING
 
 

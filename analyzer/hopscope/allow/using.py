@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from pathlib import Path
 
 from hopscope import places
-from hopscope.allow import asns, entries, matched
+from hopscope.allow import asns, entries, firing, matched
 from hopscope.allow.applying import Shown, apply
 from hopscope.allow.entries import Allowlist
+from hopscope.allow.firing import Fired
 from hopscope.config import Config, FusionSettings
 from hopscope.errors import UsageError
-from hopscope.findings import Finding
+from hopscope.findings import Finding, RuleMatch
 from hopscope.outputs import words
 
 OFF = "none"
@@ -40,15 +42,24 @@ class Using:
         `made` is when the findings were, if not now: to look at them again makes no entry of use again.
         """
         now = self._now()
-        day = min(now, made or now).date()
         shown = apply(findings, self.allowlist, now, self._config.fusion)
-        if shown.matched:
+        return dataclasses.replace(shown, lines=(*shown.lines, *self._note(shown.matched, min(now, made or now))))
+
+    def fired(self, matches: Iterable[RuleMatch], made: datetime | None = None) -> Fired:
+        """What rules fired on after the allowlist, as `over`."""
+        now = self._now()
+        fired = firing.apply(matches, self.allowlist, now)
+        return dataclasses.replace(fired, lines=(*fired.lines, *self._note(fired.matched, min(now, made or now))))
+
+    def _note(self, entries_used: frozenset[str], when: datetime) -> tuple[str, ...]:
+        """Keep when entries matched; what stands in the way."""
+        if entries_used:
             ids = [e.id for e in self.allowlist.entries]
             try:
-                matched.note(places.matches_file(os.environ), self.path, shown.matched, ids, day)
+                matched.note(places.matches_file(os.environ), self.path, entries_used, ids, when.date())
             except UsageError as e:  # findings are worth more than when an entry was last of use
-                return Shown(shown.shown, shown.hidden, (*shown.lines, f"last matches aren't kept: {e}"), shown.matched)
-        return shown
+                return (f"last matches aren't kept: {e}",)
+        return ()
 
     @property
     def fusion(self) -> FusionSettings:

@@ -222,12 +222,13 @@ class _Allowed:
     def __call__(self, found: Findings) -> Findings:
         from hopscope import terminal
 
-        shown = self._using.over(found)
-        for line in shown.lines:
+        shown, fired = self._using.over(found), self._using.fired(found.matches)
+        lines = (*shown.lines, *fired.lines)
+        for line in lines:
             if line not in self.lines:
                 terminal.say(line)
-        self.lines = shown.lines
-        return found.only(shown.shown)
+        self.lines = lines
+        return found.only(shown.shown, fired.shown)
 
     def renewed(self, config: Config | None) -> bool:
         """Whether the file changed since it was last asked for, or is read by other settings; tells so."""

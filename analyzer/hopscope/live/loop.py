@@ -111,7 +111,7 @@ class Loop:
         for hidden in {f.id for f in found} - {f.id for f in shown}:
             self._told.pop(hidden, None)
         new = (f for f in shown if SEVERITIES.index(f.severity) > self._told.get(f.id, -1))
-        arisen = Findings(new, self.count, self._new(fired))
+        arisen = Findings(new, self.count, self._new(shown.matches))
         for finding in arisen:
             self._told[finding.id] = SEVERITIES.index(finding.severity)
         return Tick(found, shown, arisen, run)

@@ -52,6 +52,8 @@ def told_of(match: RuleMatch) -> Iterator[Row]:
     yield _row("seen", f"{words.plural(match.records, RECORDS[match.kind])}, {period}")
     if match.uids:  # at most ten of them are kept
         yield _row("records", words.listed(match.uids, UIDS, of=match.records))
+    if match.suppression is not None:
+        yield _row("hidden by", match.suppression)
 
 
 def where(match: RuleMatch) -> str:

@@ -17,9 +17,11 @@ STYLES = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cya
 
 
 def plural(count: int, noun: str) -> str:
-    """`1 record`, `12,345 records`, `2 queries`."""
+    """`1 record`, `12,345 records`, `2 queries`, `3 matches`."""
     if count == 1:
         return f"1 {noun}"
+    if noun.endswith("ch"):
+        return f"{count:,} {noun}es"
     return f"{count:,} {noun[:-1]}ies" if noun.endswith("ry") else f"{count:,} {noun}s"
 
 
