@@ -98,6 +98,8 @@ def test_init_to_another_file_or_standard_output(run: Run, tmp_path: Path) -> No
         "vantage",
         "window",
         "baseline",
+        "events",
+        "sigma",
         "keep",
         "live",
         "fusion",

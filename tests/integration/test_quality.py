@@ -22,7 +22,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_hop_of_our_captures_is_found_and_nothing_else(made: Path) -> None:
     page = (made / "quality.md").read_text(encoding="utf-8")
-    assert "5 of 5 hops found, 0 false findings, in 4 captures" in page
+    assert "9 of 9 hops found, 0 false findings, in 8 captures" in page
     assert "were not at hand" in page
 
 

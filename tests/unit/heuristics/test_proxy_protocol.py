@@ -92,7 +92,7 @@ def test_ssh_that_carries_requests_and_answers() -> None:
     assert row["decibans"] == HEURISTIC.defaults.forward_db
     assert (row["request"], row["reply"], row["uids"]) == (300.0, 400.0, ["C1"])
     assert HEURISTIC.sentence(row) == (
-        "SSH in 1 connections; one session's 30 exchanges carry 300 bytes up and 400 down on average, "
+        "SSH in 1 connection; one session's 30 exchanges carry 300 bytes up and 400 down on average, "
         "more than typing does"
     )
 
@@ -120,7 +120,7 @@ def test_other_protocols_forward_nothing() -> None:
 def test_ssh_that_forwards_on_a_port_for_tls() -> None:
     (row,) = forwarded(port=443)
     assert row["decibans"] == HEURISTIC.defaults.forward_db + HEURISTIC.defaults.misfit_db
-    assert HEURISTIC.sentence(row).startswith("ssh on port 443 in 1 connections; one session's 30 exchanges")
+    assert HEURISTIC.sentence(row).startswith("ssh on port 443 in 1 connection; one session's 30 exchanges")
 
 
 def test_the_busiest_session_speaks_for_the_server() -> None:
@@ -139,7 +139,7 @@ class TestHttpWithoutAHost:
     def test_a_client_that_names_no_host(self) -> None:
         (row,) = weigh(pairs=[{"port": 80}], samples=self.CALLS(), sets=self.AGENT())
         assert (row["decibans"], row["asked"], row["accepted"]) == (HEURISTIC.defaults.no_host_db, 1, None)
-        assert HEURISTIC.sentence(row) == "HTTP without a Host header in 1 connections"
+        assert HEURISTIC.sentence(row) == "HTTP without a Host header in 1 connection"
 
     def test_one_that_does(self) -> None:
         named = {"name": "203.0.113.9"}
