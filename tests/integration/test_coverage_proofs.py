@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pkgutil
 from collections.abc import Set
+from pathlib import Path
 
 from hopscope import exporting, sigma, sources
 from hopscope.coverage import coverage
@@ -25,7 +26,7 @@ def known() -> Known:
     """What this checkout has."""
     return Known(
         heuristics={name: h.d3fend for name, h in registry().items()},
-        rules={rule.id for rule in sigma.load([]).rules},
+        rules={Path(rule.place).stem for rule in sigma.load([]).rules},
         outputs=set(exporting.FORMATS),
         sources={module.name for module in pkgutil.iter_modules(sources.__path__)},
         captures={p.stem for p in labelled.PCAPS.glob("*.json") if p.with_suffix(".pcap.gz").is_file()},

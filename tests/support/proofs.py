@@ -16,7 +16,7 @@ SENTENCE = 300  # characters that limits may have: what doesn't fit belongs to d
 
 @dataclass(frozen=True)
 class Known:
-    """What there is: heuristics with their techniques, ids of shipped rules, formats of export, sources, captures."""
+    """What there is: heuristics with their techniques, files of shipped rules, formats of export, sources, captures."""
 
     heuristics: Mapping[str, str] = field(default_factory=dict)
     rules: Set[str] = frozenset()

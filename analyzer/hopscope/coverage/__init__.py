@@ -28,7 +28,7 @@ class Served(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What serves a row, by kind: each is a tuple of names, empty where it has none of that kind."""
 
     heuristics: tuple[str, ...] = ()
-    rules: tuple[str, ...] = ()  # ids of Sigma rules that come with hopscope
+    rules: tuple[str, ...] = ()  # files of Sigma rules that come with hopscope, without .yml
     outputs: tuple[str, ...] = ()  # formats of `hopscope export`
     sources: tuple[str, ...] = ()  # modules of `hopscope.sources`
 

@@ -6,7 +6,6 @@ import sys
 
 import click
 
-from hopscope import options
 from hopscope.options import DONE_CODES, NOTHING
 
 
@@ -15,9 +14,11 @@ from hopscope.options import DONE_CODES, NOTHING
     "--format",
     "form",
     type=click.Choice(["table", "jsonl", "markdown"]),
-    help="[default: table on a terminal, else jsonl]",
+    default="table",
+    show_default=True,
+    help="A page, a line of JSON for each row, or the text of docs/coverage.md.",
 )
-def coverage(form: str | None) -> int:
+def coverage(form: str) -> int:
     """Show what answers T1090.002, row by row, and what proves it.
 
     Rows are the nine techniques of MITRE D3FEND that counter it, the two host events and the two public Sigma rules
@@ -30,7 +31,6 @@ def coverage(form: str | None) -> int:
     from hopscope.outputs import coverage_table, page
 
     told = covering.coverage()
-    form = options.form_for(form)
     if form == "table":
         page.write(coverage_table.rows(told), page.console(sys.stdout))
     else:
