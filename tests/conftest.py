@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("XDG_CACHE_HOME", str(Path.home() / ".cache"))  # compiled code is worth keeping
-PUBLIC = {name: os.environ.get(name) for name in ("HOPSCOPE_EVTX_SAMPLES", "HOPSCOPE_SIGMA_RULES")}
+for name in ("HOPSCOPE_EVTX_SAMPLES", "HOPSCOPE_SIGMA_RULES"):
+    if name in os.environ:
+        os.environ[f"TESTS_{name}"] = os.environ[name]  # under a name that workers of xdist find as well
 for name in [n for n in os.environ if n.startswith("HOPSCOPE_") or n in ("XDG_CONFIG_HOME", "XDG_STATE_HOME")]:
     del os.environ[name]
 os.environ["HOME"] = tempfile.mkdtemp(prefix="hopscope-home-")
@@ -52,7 +54,7 @@ def sigma_rules() -> Path:
 
 def _public(variable: str, what: str) -> Path:
     """The directory that a variable of the environment names; tests that need it skip where it isn't set."""
-    named = PUBLIC[variable]
+    named = os.environ.get(f"TESTS_{variable}")
     if not named:
         pytest.skip(f"{variable} names no directory of {what}")
     return Path(named)
