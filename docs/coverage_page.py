@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from hopscope.coverage import coverage
+from hopscope.coverage.rows import coverage
 from hopscope.outputs import coverage_table
 
 PAGE = Path(__file__).with_name("coverage.md")

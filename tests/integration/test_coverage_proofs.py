@@ -7,7 +7,7 @@ from collections.abc import Set
 from pathlib import Path
 
 from hopscope import exporting, sigma, sources
-from hopscope.coverage import coverage
+from hopscope.coverage.rows import coverage
 from hopscope.heuristics import registry
 from support import labelled
 from support.collecting import collected

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hopscope.coverage import KINDS, Coverage, Row
+from hopscope.coverage.rows import KINDS, Coverage, Row
 from support.collecting import Collected
 
 SENTENCE = 300  # characters that limits may have: what doesn't fit belongs to docs/limits.md

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from hopscope import cli
-from hopscope.coverage import KINDS, Coverage, Proof, Row, Served, Shown, coverage, parsed
+from hopscope.coverage.rows import KINDS, Coverage, Proof, Row, Served, Shown, coverage, parsed
 from hopscope.outputs import coverage_table, page, techniques
 from support.collecting import Collected, collected
 from support.proofs import Known, problems

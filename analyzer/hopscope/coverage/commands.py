@@ -27,10 +27,10 @@ def coverage(form: str) -> int:
     where a row has no proof. It speaks of hopscope as shipped: settings of yours that leave something out change
     nothing here.
     """
-    from hopscope import coverage as covering
+    from hopscope.coverage import rows
     from hopscope.outputs import coverage_table, page
 
-    told = covering.coverage()
+    told = rows.coverage()
     if form == "table":
         page.write(coverage_table.rows(told), page.console(sys.stdout))
     else:

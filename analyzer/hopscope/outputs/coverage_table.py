@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from hopscope.coverage import KINDS, Coverage, Row
+from hopscope.coverage.rows import KINDS, Coverage, Row
 from hopscope.outputs import page
 
 LABELS = 11
