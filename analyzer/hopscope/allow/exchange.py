@@ -51,7 +51,7 @@ class Taken:
     def place(self, text: str) -> None:
         """An address, network or name."""
         try:
-            if text.rpartition("/")[2].isdigit() and "/" in text:  # a transport is in letters
+            if items.is_network(text):
                 net = items.parse_network(text)
                 if net.prefixlen < net.max_prefixlen:
                     self.networks.append(net)

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hopscope.addresses import Address, Network, unmapped, unmapped_network
+from hopscope.findings import endpoint
 
 FINGERPRINTS = ("ja4", "server_hello", "cert_sha256", "cert_subject", "ssh_host_key", "ssh_server", "ssh_client",
                 "user_agent")  # fmt: skip
@@ -31,10 +32,7 @@ class Service:
     proto: str | None = None
 
     def __str__(self) -> str:
-        if self.port is None:
-            return self.address
-        shown = f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
-        return shown if self.proto is None else f"{shown}/{self.proto}"
+        return endpoint(self.address, self.port, self.proto)
 
     def covers(self, other: Service) -> bool:
         """Whether all that the other one stands for is meant by this one too."""
@@ -63,6 +61,19 @@ def is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def plain_address(text: str) -> str:
+    """An address in the one form that `parse_address` gives it; what is none stays as it is."""
+    try:
+        return str(parse_address(text))
+    except ValueError:
+        return text
+
+
+def is_network(text: str) -> bool:
+    """Whether a text is meant as a network in CIDR form, not as an address with a transport, which is in letters."""
+    return "/" in text and text.rpartition("/")[2].isdigit()
 
 
 def parse_network(text: str) -> Network:

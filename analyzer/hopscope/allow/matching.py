@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 from hopscope.allow.asns import AsnOf
 from hopscope.allow.entries import Entry
-from hopscope.allow.items import Service, host_name, parse_address, parse_network
+from hopscope.allow.items import Service, host_name, parse_network, plain_address
 from hopscope.dossier import CLIENTS
 from hopscope.findings import Finding, RuleMatch
 
@@ -87,8 +87,12 @@ class Verdict:
 
 def subject(f: Finding) -> Subject:
     """A finding, as entries are asked about it."""
-    hop = Service(_plain(f.hop), f.port, f.proto)
-    seen = {Service(_plain(str(c["resp_h"])), c.get("resp_p"), c.get("proto")) for c in f.connections if "resp_h" in c}
+    hop = Service(plain_address(f.hop), f.port, f.proto)
+    seen = {
+        Service(plain_address(str(c["resp_h"])), c.get("resp_p"), c.get("proto"))
+        for c in f.connections
+        if "resp_h" in c
+    }
     total = f.clients_total if f.clients_total is not None else len(f.clients) if len(f.clients) < CLIENTS else None
     bare = next(
         (e.client or "a client" for e in f.evidence
@@ -118,7 +122,7 @@ def subject_of_match(m: RuleMatch) -> Subject:
     return Subject(
         kind="name" if queried else "service",
         value=m.name or "",
-        places=() if m.server is None else (Service(_plain(m.server), m.port, m.proto),),
+        places=() if m.server is None else (Service(plain_address(m.server), m.port, m.proto),),
         names=names,
         dns_names=names if queried and m.kind == "dns_query" else (),
         bare=None,
@@ -274,11 +278,3 @@ def _heuristics(entry: Entry, about: Subject) -> Check:
     if about.heuristics.intersection(entry.heuristics):
         return Check("heuristics", True, f"takes away what {names} says")
     return Check("heuristics", False, f"{names} says nothing for it")
-
-
-def _plain(address: str) -> str:
-    """An address in the form that entries have; what is none stays as it is."""
-    try:
-        return str(parse_address(address))
-    except ValueError:
-        return address

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hopscope.allow.items import Service, is_address, parse_address
+from hopscope.allow.items import Service, is_address, plain_address
 from hopscope.dossier import CLIENTS
 from hopscope.findings import Finding
 from hopscope.narrowing import network
@@ -58,7 +58,9 @@ def of_run(run: Run, findings: Sequence[Finding]) -> Known:
     at = pairs.filter(pairs.name.isin(named)).select("sensor", "name", "server", "port", "proto").distinct()
     places: dict[tuple[str, str], set[Service]] = {}
     for r in at.to_pyarrow().to_pylist() if named else ():
-        places.setdefault((r["sensor"], r["name"]), set()).add(Service(_plain(r["server"]), r["port"], r["proto"]))
+        places.setdefault((r["sensor"], r["name"]), set()).add(
+            Service(plain_address(r["server"]), r["port"], r["proto"])
+        )
     wanted = {f.hop for f in findings} | {s.address for some in places.values() for s in some}
     nets = {f.entity.value for f in findings if f.entity.kind == "network"}
     if nets:
@@ -69,7 +71,7 @@ def of_run(run: Run, findings: Sequence[Finding]) -> Known:
     asked = pairs.filter(pairs.server.isin(some), pairs.name.notnull())
     doubts = [] if resolvers else ["no resolver is known from the records; name yours with --never"]
     return Known(
-        resolvers=frozenset(_plain(r) for r in resolvers if is_address(r)),
+        resolvers=frozenset(plain_address(r) for r in resolvers if is_address(r)),
         names=_by(led.to_pylist(), "address"),
         asked=_by(asked.select("server", "name").distinct().to_pyarrow().to_pylist(), "server"),
         places={key: frozenset(found) for key, found in places.items()},
@@ -84,12 +86,12 @@ def of_findings(findings: Sequence[Finding]) -> Known:
     places: dict[tuple[str, str], set[Service]] = {}
     resolvers: set[str] = set()
     for f in findings:
-        names.setdefault(_plain(f.hop), set()).update(f.dns_names)
-        asked.setdefault(_plain(f.hop), set()).update(f.names)
+        names.setdefault(plain_address(f.hop), set()).update(f.dns_names)
+        asked.setdefault(plain_address(f.hop), set()).update(f.names)
         if f.entity.kind == "name":
-            places.setdefault((f.sensor, f.entity.value), set()).add(Service(_plain(f.hop), f.port, f.proto))
+            places.setdefault((f.sensor, f.entity.value), set()).add(Service(plain_address(f.hop), f.port, f.proto))
         told = (c for c in f.connections if c.get("resp_p") == DNS_PORT)
-        resolvers |= {_plain(str(c.get("resp_h"))) for c in told if "dns" in str(c.get("service")).split(",")}
+        resolvers |= {plain_address(str(c.get("resp_h"))) for c in told if "dns" in str(c.get("service")).split(",")}
     return Known(
         resolvers=frozenset(r for r in resolvers if is_address(r)),
         names={a: frozenset(n) for a, n in names.items()},
@@ -106,16 +108,8 @@ def of_findings(findings: Sequence[Finding]) -> Known:
 def _by(rows: Iterable[Mapping[str, str]], column: str) -> dict[str, frozenset[str]]:
     out: dict[str, set[str]] = {}
     for r in rows:
-        out.setdefault(_plain(r[column]), set()).add(r["name"])
+        out.setdefault(plain_address(r[column]), set()).add(r["name"])
     return {address: frozenset(names) for address, names in out.items()}
-
-
-def _plain(address: str) -> str:
-    """An address in its one form; what is none stays as it is."""
-    try:
-        return str(parse_address(address))
-    except ValueError:
-        return address
 
 
 def _network(text: str) -> str | None:

@@ -160,7 +160,7 @@ def _file(never: Never, path: Path) -> None:
 
 def _place(never: Never, text: str, where: str) -> None:
     """Guard a network, an address or a service. Raises ValueError where it is none of them."""
-    if "/" in text and text.rpartition("/")[2].isdigit():  # a transport is in letters
+    if items.is_network(text):
         never.network(text, where)
     else:
         never.service(items.parse_service(text), Guard(where, everything=True))
