@@ -20,6 +20,7 @@ import msgspec
 from hopscope import store
 from hopscope.errors import UsageError
 from hopscope.findings import Entity
+from hopscope.outputs.escape import ascii_json
 
 Verdict = Literal["hop", "benign"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
@@ -55,8 +56,7 @@ class Label:
 
     def to_json(self) -> str:
         """One line of JSON, keys in the order of the fields."""
-        line = json.dumps(dataclasses.asdict(self), ensure_ascii=True, separators=(", ", ": "))
-        return line.replace("\x7f", "\\u007f")  # the one control character that JSON leaves as it is
+        return ascii_json(json.dumps(dataclasses.asdict(self), ensure_ascii=True, separators=(", ", ": ")))
 
     @classmethod
     def from_json(cls, line: str) -> Label:

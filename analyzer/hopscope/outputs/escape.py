@@ -26,6 +26,11 @@ def visible(text: str, limit: int = 500) -> str:
     return "".join(_visible_char(cut, i) for i in range(len(cut))) + ("" if cut is text else "...")
 
 
+def ascii_json(line: str) -> str:
+    """A line of JSON in ASCII without the one control character that JSON leaves as it is."""
+    return line.replace("\x7f", "\\u007f")
+
+
 def _visible_char(text: str, at: int) -> str:
     char = text[at]
     if char == "\\":

@@ -10,12 +10,13 @@ from typing import Any
 import pyarrow as pa
 
 from hopscope.findings import Finding, RuleMatch
+from hopscope.outputs.escape import ascii_json
 from hopscope.records import TIME, Batch
 
 
 def finding(found: Finding) -> str:
     """The reference output: one finding, one line."""
-    return _ascii(found.to_json())
+    return ascii_json(found.to_json())
 
 
 def rule_match(match: RuleMatch) -> str:
@@ -25,7 +26,7 @@ def rule_match(match: RuleMatch) -> str:
     """
     told = dataclasses.asdict(match)
     of, server = told.pop("kind"), told.pop("server")
-    return _ascii(json.dumps({"kind": "rule_match", "of": of, "hop": server, "score_db": None, **told}))
+    return ascii_json(json.dumps({"kind": "rule_match", "of": of, "hop": server, "score_db": None, **told}))
 
 
 def records(batch: Batch) -> Iterator[str]:
@@ -38,14 +39,10 @@ def records(batch: Batch) -> Iterator[str]:
         names = ["kind", *table.schema.names]
         columns = [_plain(column) for column in table.columns]
         for row in zip(*columns, strict=True):
-            yield _ascii(json.dumps(dict(zip(names, (kind, *row), strict=True)), separators=(", ", ": ")))
+            yield ascii_json(json.dumps(dict(zip(names, (kind, *row), strict=True)), separators=(", ", ": ")))
 
 
 def _plain(column: pa.Array) -> list[Any]:
     if column.type == TIME:
         return [None if us is None else us / 1e6 for us in column.cast(pa.int64()).to_pylist()]
     return list(column.to_pylist())
-
-
-def _ascii(line: str) -> str:
-    return line.replace("\x7f", "\\u007f")  # the one control character that JSON leaves as it is

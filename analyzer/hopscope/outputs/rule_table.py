@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from hopscope.outputs import techniques
+from hopscope.outputs.escape import ascii_json
 from hopscope.outputs.page import Row, table
 from hopscope.sigma.columns import NAMES
 from hopscope.sigma.refusing import ELSEWHERE, Cause
@@ -56,13 +57,13 @@ def checked(told: Rules, everything: bool) -> Iterator[Row]:
 def applied(told: Rules) -> Iterator[str]:
     """Each rule that is applied as a line of JSON."""
     for r in sorted(told.rules, key=severest_first):
-        yield _json(applied=True, id=r.id, title=r.title, level=r.level, tags=r.tags, kinds=r.kinds, place=r.place)
+        yield _line(applied=True, id=r.id, title=r.title, level=r.level, tags=r.tags, kinds=r.kinds, place=r.place)
 
 
 def unsupported(told: Rules) -> Iterator[str]:
     """Each rule that can't be applied as a line of JSON."""
     for one in told.unsupported:
-        yield _json(applied=False, title=one.title, place=one.place, cause=one.cause, reason=one.reason)
+        yield _line(applied=False, title=one.title, place=one.place, cause=one.cause, reason=one.reason)
 
 
 def _summed(rules: Iterable[Unsupported]) -> Iterator[Row]:
@@ -78,5 +79,5 @@ def _records(rule: Rule) -> str:
     return ", ".join(NAMES[kind] for kind in rule.kinds)
 
 
-def _json(**told: object) -> str:
-    return json.dumps(told).replace("\x7f", "\\u007f")
+def _line(**told: object) -> str:
+    return ascii_json(json.dumps(told))

@@ -10,6 +10,7 @@ from typing import Any
 from hopscope.configuring.catalogue import DISABLED, catalogue
 from hopscope.findings import Finding
 from hopscope.outputs import words
+from hopscope.outputs.escape import ascii_json
 from hopscope.outputs.page import Row, table
 from hopscope.whatif.changes import Change, Moved, Outcome
 
@@ -56,7 +57,7 @@ def jsonl(outcome: Outcome, marks: Mapping[str, Finding]) -> Iterator[str]:
             "after": _side(change.after_db, change.after), "moved": _plain(change.why), "label": marked.label,
             "suppression": marked.suppression,
         }, separators=(", ", ": "))  # fmt: skip
-        yield line.replace("\x7f", "\\u007f")
+        yield ascii_json(line)
 
 
 def _score(score_db: float, finding: Finding | None) -> str:
