@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import pyarrow.compute as pc
 
@@ -25,9 +24,8 @@ class Observer:
     """
 
     def __init__(self, config: Config):
-        s = config.sigma
-        rules = sigma.load([Path(p) for p in s.rules], s.shipped, s.disabled)
-        self.lines = tuple(rules.lines(UNSUPPORTED)) if s.rules else ()
+        rules = sigma.load_named(config.sigma)
+        self.lines = tuple(rules.lines(UNSUPPORTED)) if config.sigma.rules else ()
         self._matcher = sigma.Matcher(rules)
         self._tolerance_s = config.events.tolerance_s
         self._attribution = Attribution(self._tolerance_s)

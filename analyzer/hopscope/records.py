@@ -126,6 +126,9 @@ DNS_QUERY: tuple[Field, ...] = (
 
 HOST_EVENT_IDS = {"sysmon": frozenset({3, 22}), "security": frozenset({5156, 5157})}
 """By provider the numbers of the events that are read."""
+PROTOCOLS = {"1": "icmp", "6": "tcp", "17": "udp", "58": "icmp"}
+"""Names of transport protocols by their number, as `proto` has them."""
+
 HOST_EVENT: tuple[Field, ...] = (
     Field("ts", TIME, "", "when it happened: Sysmon's UtcTime, else when it was written"),
     Field("provider", TEXT, "", "sysmon or security"),

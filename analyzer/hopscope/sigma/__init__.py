@@ -1,7 +1,8 @@
 """Sigma rules over records: loaded through pySigma, each compiled to one boolean expression over columns.
 
-`load` reads rules from files and directories, and the rules that hopscope brings; what can't be applied is named
-with its reason. `Matcher` applies them to batches of records and gathers what they fired on.
+`load` reads rules from files and directories, and the rules that hopscope brings, `load_named` those of the settings;
+what can't be applied is named with its reason. `Matcher` applies them to batches of records and gathers what they
+fired on.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hopscope.sigma.matching import Matcher
-    from hopscope.sigma.rules import Rule, Rules, Unsupported, load
+    from hopscope.sigma.rules import Rule, Rules, Unsupported, load, load_named
 
-_HOMES = {"hopscope.sigma.matching": ("Matcher",), "hopscope.sigma.rules": ("Rule", "Rules", "Unsupported", "load")}
+_HOMES = {
+    "hopscope.sigma.matching": ("Matcher",),
+    "hopscope.sigma.rules": ("Rule", "Rules", "Unsupported", "load", "load_named"),
+}
 
-__all__ = ["Matcher", "Rule", "Rules", "Unsupported", "load"]
+__all__ = ["Matcher", "Rule", "Rules", "Unsupported", "load", "load_named"]
 
 
 def __getattr__(name: str) -> Any:  # the command's help needn't wait for what matching needs

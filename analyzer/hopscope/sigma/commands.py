@@ -43,13 +43,10 @@ def check(paths: tuple[Path, ...], everything: bool, form: str | None, config_fi
     """
     from hopscope import hunting
     from hopscope.outputs import page, rule_table
-    from hopscope.sigma.rules import load
+    from hopscope.sigma.rules import load, load_named
 
     settings = hunting.settings(config_file, None).sigma
-    if paths:
-        told = load(paths, shipped=False)
-    else:
-        told = load([Path(p) for p in settings.rules], settings.shipped, settings.disabled)
+    told = load(paths, shipped=False) if paths else load_named(settings)
     if options.form_for(form) == "jsonl":
         sys.stdout.writelines(f"{line}\n" for line in (*rule_table.applied(told), *rule_table.unsupported(told)))
     else:
@@ -65,10 +62,9 @@ def list_(paths: Sequence[Path], form: str | None, config_file: str | None) -> i
     """List the rules that hunts apply, and those of PATH: level, title, records, techniques, id and file."""
     from hopscope import hunting
     from hopscope.outputs import page, rule_table
-    from hopscope.sigma.rules import load
+    from hopscope.sigma.rules import load_named
 
-    settings = hunting.settings(config_file, None).sigma
-    told = load([*(Path(p) for p in settings.rules), *paths], settings.shipped, settings.disabled)
+    told = load_named(hunting.settings(config_file, None).sigma, paths)
     if options.form_for(form) == "jsonl":
         sys.stdout.writelines(f"{line}\n" for line in rule_table.applied(told))
     else:

@@ -35,7 +35,7 @@ from sigma.types import (
 )
 
 from hopscope.addresses import unmapped, unmapped_network
-from hopscope.records import HOST_EVENT_IDS
+from hopscope.records import HOST_EVENT_IDS, PROTOCOLS
 from hopscope.sigma import fields, regexes
 from hopscope.sigma.columns import HOST_EVENT
 from hopscope.sigma.expressions import And, Expression, Not, Or, Test
@@ -44,7 +44,6 @@ from hopscope.sigma.refusing import Cause, Refused
 UNSET = frozenset({"", "-"})
 """Texts by which logs say that there is no value; records have null there."""
 
-_PROTOCOLS = {"1": "icmp", "6": "tcp", "17": "udp", "58": "icmp"}  # Security writes numbers, records have names
 _COMPARISONS = {
     CompareOperators.LT: "lt",
     CompareOperators.LTE: "lte",
@@ -212,7 +211,7 @@ def _plain(column: str, sort: str, text: str, cased: bool) -> Test:
     if sort == "address":
         text = shortest(text)
     if column == "proto":
-        text = _PROTOCOLS.get(text, text)
+        text = PROTOCOLS.get(text, text)  # Security writes numbers, records have names
     return Test(column, "equals", text if cased else lower(text), cased)
 
 

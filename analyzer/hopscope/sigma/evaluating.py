@@ -77,10 +77,9 @@ class Program:
 
     def __init__(self, kind: str, expressions: Iterable[Expression]):
         self.kind = kind
-        self.expressions = tuple(arranged(e, kind) for e in expressions)
         self._single: dict[int, str | None] = {}
         self._known: dict[Expression, Expression] = {}
-        self.expressions = tuple(map(self._intern, self.expressions))
+        self.expressions = tuple(self._intern(arranged(e, kind)) for e in expressions)
 
     def _intern(self, expression: Expression) -> Expression:
         """The one object for equal expressions, so that each is evaluated once."""

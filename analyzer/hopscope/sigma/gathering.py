@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hopscope.heuristics.base import MATCHES
-from hopscope.heuristics.segments import Ints, key_ids
+from hopscope.heuristics.evidence import lists_of
+from hopscope.heuristics.segments import Ints, codes, key_ids
 
 PLACE = ("kind", "sensor", "client", "server", "port", "proto", "name", "host", "process", "pid", "user")
 """The columns of MATCHES that tell of one rule's groups which is which."""
@@ -128,7 +129,7 @@ class Gathering:
         # once dropped is dropped for good: what comes later puts no group before others that stood behind it
         order = np.lexsort((_rank(key_ids(groups, _WHOSE)), rules))
         last = np.zeros(len(rules), bool)
-        last[order] = np.arange(len(rules)) - np.searchsorted(rules, rules) >= self._most
+        last[order] = _rank(rules) >= self._most
         beyond = pa.array(last)
         dropped = groups.filter(beyond)["key"]
         if not len(dropped):
@@ -184,10 +185,7 @@ def _earliest(rows: pa.Table, known: pa.Table | None) -> pa.Table:
         rows = pa.concat_tables([known, rows])
     once = rows.group_by(["key", "uid"]).aggregate([("ts", "min")]).rename_columns({"ts_min": "ts"})
     ordered = once.sort_by([("key", "ascending"), ("ts", "ascending"), ("uid", "ascending")])
-    encoded = ordered["key"].combine_chunks().dictionary_encode()
-    keys = encoded.indices.to_numpy()  # numbered in the order of the keys
-    rank = np.arange(len(keys)) - np.searchsorted(keys, keys)
-    return ordered.filter(pa.array(rank < UIDS))
+    return ordered.filter(pa.array(_rank(codes(ordered["key"])) < UIDS))
 
 
 def _lists(rows: pa.Table | None) -> pa.Table:
@@ -195,9 +193,7 @@ def _lists(rows: pa.Table | None) -> pa.Table:
     if rows is None or not rows.num_rows:
         return pa.table({"key": pa.array([], pa.string()), "uids": pa.array([], pa.list_(pa.string()))})
     encoded = rows["key"].combine_chunks().dictionary_encode()
-    keys = encoded.indices.to_numpy()
-    starts = np.append(np.searchsorted(keys, np.arange(len(encoded.dictionary))), len(keys))
-    lists = pa.ListArray.from_arrays(pa.array(starts, pa.int32()), rows["uid"].combine_chunks())
+    lists = lists_of(rows["uid"].combine_chunks(), np.bincount(encoded.indices.to_numpy()))
     return pa.table({"key": encoded.dictionary, "uids": lists})
 
 

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hopscope.config import SigmaSettings
 from hopscope.errors import UsageError
 from hopscope.sigma.expressions import Expression
 from hopscope.sigma.refusing import ELSEWHERE, Cause
@@ -116,6 +117,11 @@ def load(paths: Sequence[Path], shipped: bool = True, disabled: Collection[str] 
         )
     wanted = [one for one, called in zip(given, names, strict=True) if called.isdisjoint(off)]
     return _told_once(wanted, tuple(map(str, paths)))
+
+
+def load_named(settings: SigmaSettings, more: Sequence[Path] = ()) -> Rules:
+    """The rules that hunts apply by these settings, and those of further paths. Raises UsageError as `load`."""
+    return load([*map(Path, settings.rules), *more], settings.shipped, settings.disabled)
 
 
 def _told_once(given: Sequence[Rule | Unsupported], asked: tuple[str, ...]) -> Rules:

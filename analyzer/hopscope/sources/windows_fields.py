@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hopscope.addresses import unmapped
-from hopscope.records import HOST_EVENT_SCHEMA
+from hopscope.records import HOST_EVENT_SCHEMA, PROTOCOLS
 from hopscope.sources import zeek_values
 from hopscope.sources.zeek_values import PORTS
 
@@ -49,7 +49,7 @@ _KNOWN = 1 << 16  # addresses and the like remembered from batch to batch
 _DIGITS = "^[0-9]{1,18}$"
 _OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _SHORTEST_V4 = rf"^{_OCTET}(\.{_OCTET}){{3}}$"
-_PROTOCOLS = {"1": "icmp", "6": "tcp", "17": "udp", "58": "icmp", "ipv6-icmp": "icmp", "icmp6": "icmp"}
+_PROTOCOLS = {**PROTOCOLS, "ipv6-icmp": "icmp", "icmp6": "icmp"}
 _WORDS = {
     "true": True, "1": True, "outbound": True, "egress": True, "%%14593": True,
     "false": False, "0": False, "inbound": False, "ingress": False, "%%14592": False,
