@@ -42,8 +42,8 @@ def page() -> Iterator[str]:
     yield ""
     yield "Written by `make docs` from `analyzer/hopscope/records.py`, which defines the records; change them there."
     yield ""
-    yield "`hopscope records INPUT` prints them as JSON Lines: `kind` is `connection` or `dns_query`, times are"
-    yield "epoch seconds, what a source can't know is null. A connection that lives long is told in segments:"
+    yield "`hopscope records INPUT` prints them as JSON Lines: `kind` is `connection`, `dns_query` or `host_event`,"
+    yield "times are epoch seconds, what a source can't know is null. A connection that lives long is told in segments:"
     yield "totals run from its start, `seg_` fields are the segment's own, `final` marks the last one."
     yield ""
     yield from records.markdown()
@@ -52,7 +52,8 @@ def page() -> Iterator[str]:
     yield "The built-in sensor fills every field that the traffic gives it: it sees all packets. Zeek with hopscope's"
     yield "package (its logs and its stream alike) tells the same values; what needs an event for each packet or record"
     yield "stands behind an option, or is told of some protocols alone. Plain logs are conn, dns, ssl, x509, http, ssh"
-    yield "and socks, joined; a log that is missing takes its fields with it."
+    yield "and socks, joined; a log that is missing takes its fields with it. Host events come from Windows' own logs"
+    yield "alone; [host-events.md](host-events.md) says which field of each export fills which column."
     yield ""
     for kind, fields, plain in zip(
         ("Connection", "DnsQuery"), (records.CONNECTION, records.DNS_QUERY), zeek_logs.filled(), strict=True

@@ -31,8 +31,8 @@ file in quotes: `"20 ms"`, `"0.02 s"`, `"90 min"`, `"2 MB"`, `"50 %"`, `"12 dB"`
 the setting measures something else. Fractions lie between 0 and 1, what is counted or measured isn't negative.
 
 A running `hopscope live` or `hopscope follow` reads a changed file at the next tick. One that is broken is refused
-with a line, and the settings stay. `network.local_nets`, a longer `window.hours`, `live.ack_s`, `live.queue_mb` and
-`baseline.use` need a restart.
+with a line, and the settings stay. `network.local_nets`, a longer `window.hours`, `live.ack_s`, `live.queue_mb`,
+`baseline.use`, `[events]` and `[sigma]` need a restart.
 
 ## `[[override]]`
 
