@@ -22,7 +22,7 @@ RULES = 2  # likewise of Sigma rules
 LABELS = 10
 
 
-def rows(shown: Findings, kept: Sequence[Finding], severity: str, told: Sequence[Row]) -> Iterator[Row]:
+def rows(shown: Findings, kept: Findings, severity: str, told: Sequence[Row]) -> Iterator[Row]:
     """The findings in `shown`, strongest first, what rules fired on, how many findings there are, then `told`."""
     for finding in shown:
         yield from told_of(finding)
@@ -74,7 +74,7 @@ def summary(count: InputCount) -> str:
     return f"{inputs}{', '.join(read)}; {count.refused:,} refused{missing}"
 
 
-def verdict(shown: Findings, kept: Sequence[Finding], severity: str) -> Row:
+def verdict(shown: Findings, kept: Findings, severity: str) -> Row:
     """How many findings there are, how many places at which rules fired, and how many findings lie below the severity
     asked for."""
     hidden = [f for f in kept if f not in shown]
@@ -89,10 +89,9 @@ def verdict(shown: Findings, kept: Sequence[Finding], severity: str) -> Row:
     return Row(f"{words.plural(len(shown), 'finding')} at {severity} or above{below}{fired}")
 
 
-def _fired(shown: Findings, kept: Sequence[Finding]) -> str:
-    matches = kept.matches if isinstance(kept, Findings) else ()
+def _fired(shown: Findings, kept: Findings) -> str:
     told_ids = {m.id for m in shown.matches}
-    lower = [m for m in matches if m.id not in told_ids]
+    lower = [m for m in kept.matches if m.id not in told_ids]
     if not shown.matches and not lower:
         return ""
     told = f", and Sigma rules fired at {words.plural(len(shown.matches), 'place')}"

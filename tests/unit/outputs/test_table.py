@@ -21,7 +21,8 @@ def text(
     matches: tuple[RuleMatch, ...] = (),
 ) -> str:
     told = table.told(count, Path("/var/findings.jsonl"), shown, "x y.pcap")  # type: ignore[arg-type]
-    rows = table.rows(Findings(shown, count, matches), kept, severity, told)  # type: ignore[arg-type]
+    all_of = Findings(kept, count, matches)  # type: ignore[arg-type]
+    rows = table.rows(Findings(shown, count, matches), all_of, severity, told)  # type: ignore[arg-type]
     return "\n".join(line.plain for line in page.lines(rows, 100))
 
 
